@@ -1,0 +1,115 @@
+"""Named errors of the domain.
+
+Services raise these; ``web/errors.py`` alone knows which status code each becomes, ``entry/cli.py``
+alone which exit code. ``message`` is a translatable sentence in English that a student may read:
+it says what is wrong and what to do next, and never carries data about anybody else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DaskError(Exception):
+    """Base of every expected error.
+
+    ``message`` is the English sentence (also the translation key, with ``%(name)s`` places) and
+    ``params`` fills its places.
+    """
+
+    def __init__(self, message: str = "", /, **params: Any) -> None:
+        super().__init__(message % params if params else message)
+        self.message = message
+        self.params = params
+
+
+class NotVisible(DaskError):
+    """The thing is not there, or the actor may not know that it is. The two look the same."""
+
+
+class NotAllowed(DaskError):
+    """The actor may see the thing but not do this to it *now*, and may know why."""
+
+
+class NotAuthenticated(DaskError):
+    """Nobody is logged in, or the session has ended."""
+
+
+class SecondFactorNeeded(DaskError):
+    """Logged in by password only, where a second factor is compulsory."""
+
+
+class Invalid(DaskError):
+    """What was sent does not make sense. ``field`` names the form field where there is one."""
+
+    def __init__(self, message: str, /, field: str | None = None, **params: Any) -> None:
+        super().__init__(message, **params)
+        self.field = field
+
+
+class TooLarge(Invalid):
+    """A file, text or request over its limit; the message names the limit."""
+
+
+class Conflict(DaskError):
+    """Somebody else changed it first. Nothing was overwritten and nothing typed is lost."""
+
+
+class Closed(DaskError):
+    """Too late: the cut-off has passed, or the piece has been handed in already."""
+
+
+class Throttled(DaskError):
+    """Too many tries; ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, /, retry_after: int, **params: Any) -> None:
+        super().__init__(message, **params)
+        self.retry_after = retry_after
+
+
+class Unavailable(DaskError):
+    """A part the platform needs (store, scanner, directory) does not answer. Try again later."""
+
+
+class StorageUnavailable(Unavailable):
+    """The file store does not answer or broke off."""
+
+
+class FileMissing(DaskError):
+    """No such file in the store."""
+
+
+class FileCorrupt(DaskError):
+    """The stored bytes are not those that were put there (size or SHA-256 differ)."""
+
+
+class ScannerUnavailable(Unavailable):
+    """The virus scanner does not answer."""
+
+
+class ScanRefused(DaskError):
+    """The scanner answers, but will not judge this file (too large, nested too deep)."""
+
+
+class DirectoryUnavailable(Unavailable):
+    """No directory server answers."""
+
+
+class BadCredentials(DaskError):
+    """Wrong name or password; which of the two is not said."""
+
+
+class AccountRefused(DaskError):
+    """The directory knows the account and refuses it. ``reason`` is for the operator's log only."""
+
+    def __init__(self, reason: str, /) -> None:
+        super().__init__("This account cannot log in. Speak to your school or to the operator.")
+        self.reason = reason
+
+
+class ConfigurationError(DaskError):
+    """Settings or a file of the installation are wrong. ``problems`` lists every one of them."""
+
+    def __init__(self, problems: list[str], /) -> None:
+        super().__init__("; ".join(problems).replace("%", "%%"))
+        self.problems = problems

@@ -1,0 +1,129 @@
+"""The outside world, as the features see it.
+
+A feature receives these; ``entry`` decides which adapter stands behind each. Every port has one
+contract suite under ``tests/contracts`` that runs against each adapter and each fake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+
+class Clock(Protocol):
+    """Time. Always with a zone, always UTC."""
+
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What the store says it holds. ``size`` in bytes, ``sha256`` as 64 hex digits."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class FileStore(Protocol):
+    """Bytes under keys of ours (``[a-z0-9/_-]``, 1–200 characters, no empty part).
+
+    A key is written once: ``put`` on a key that exists replaces nothing and raises ``Conflict``.
+    Every method raises ``StorageUnavailable`` when the store does not answer.
+    """
+
+    def put(self, key: str, stream: BinaryIO, *, size: int, sha256: str) -> StoredFile:
+        """Store ``size`` bytes from ``stream``; visible whole or not at all.
+
+        Raises ``FileCorrupt`` when the stream is not ``size`` bytes with that ``sha256``.
+        Memory used is constant.
+        """
+        ...
+
+    def open(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes in chunks of at most 1 MiB. Raises ``FileMissing`` before the first chunk."""
+        ...
+
+    def stat(self, key: str) -> StoredFile:
+        """Size and hash. Raises ``FileMissing``."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove; no error when it is not there."""
+        ...
+
+    def keys(self, prefix: str = "") -> Iterator[tuple[str, datetime]]:
+        """Every key under ``prefix`` with the time it was written, in key order."""
+        ...
+
+    def internal_path(self, key: str) -> str | None:
+        """What nginx is told in ``X-Accel-Redirect``, or None when Python must stream."""
+        ...
+
+    def check(self) -> None:
+        """Raise ``StorageUnavailable`` unless the store can be written and read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """``signature`` names what was found; None means clean."""
+
+    signature: str | None
+
+    @property
+    def clean(self) -> bool:
+        return self.signature is None
+
+
+class Scanner(Protocol):
+    """A virus scanner.
+
+    ``scan`` raises ``ScannerUnavailable`` when it does not answer (try again later) and
+    ``ScanRefused`` when it answers but will not judge (never treated as clean).
+    """
+
+    def scan(self, chunks: Iterator[bytes]) -> ScanResult: ...
+
+    def version(self) -> str:
+        """The engine and its signatures, in words for the operator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPerson:
+    """A person as the directory describes them at this moment.
+
+    ``key`` is stable over renames (objectGUID, entryUUID). ``grants`` are (role, unit slug) pairs
+    from the group mapping; ``active`` is False for disabled or locked accounts, ``reason`` then
+    says why, for the operator.
+    """
+
+    key: str
+    username: str
+    display_name: str
+    grants: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    active: bool = True
+    reason: str | None = None
+
+
+class Directory(Protocol):
+    """The county's directory of staff (and, where so set up, students)."""
+
+    def authenticate(self, username: str, password: str) -> DirectoryPerson:
+        """Check the password with the person's own bind, and read the person anew.
+
+        Raises ``BadCredentials`` (also for an empty password, before anything is sent),
+        ``AccountRefused`` for disabled, locked or expired accounts, ``DirectoryUnavailable``.
+        """
+        ...
+
+    def people(self) -> Iterator[DirectoryPerson]:
+        """Everyone the mapping gives a role, for ``people sync``."""
+        ...
+
+    def check(self) -> None:
+        """Raise ``DirectoryUnavailable`` unless a server answers the service account."""
+        ...
