@@ -95,7 +95,7 @@ class EmbeddedPostgres:
                 "--username=postgres", "--pgdata", str(self.data),
             )  # fmt: skip
         log = (self.folder / "postgres.log").open("ab")
-        settings = ["listen_addresses=", "max_connections=100", "shared_buffers=64MB"]
+        settings = ["listen_addresses=", "max_connections=100", "shared_buffers=64MB", "jit=off"]
         settings.append(f"unix_socket_directories={self.socket_folder}")
         if not self.durable:
             settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,14 @@ def make_engine(url: str, *, pool: int = 8) -> Engine:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, for the log."""
+
+    address: str | None = None
+    request_id: str | None = None
+
+
 class UnitOfWork(Session):
     """A session with an actor and with work to be done just before the commit."""
 
@@ -50,6 +59,7 @@ class UnitOfWork(Session):
         super().__init__(engine, autoflush=True, expire_on_commit=False)
         self._before_commit: list[Callable[[UnitOfWork], None]] = []
         self.bag: dict[str, Any] = {}
+        self.origin = Origin()
 
     def act_as(self, person_id: UUID | None) -> None:
         """Tell row-level security who acts, until the transaction ends."""

@@ -96,10 +96,11 @@ class Settings(BaseSettings):
     ldap_user_filter: str = "(&(objectClass=person)(uid={username}))"
     ldap_attribute_key: str = "entryUUID"
     ldap_attribute_username: str = "uid"
-    ldap_attribute_name: str = "displayName"
+    ldap_attribute_name: str = "cn"
     ldap_membership: str = Field(default="memberof", pattern="^(memberof|search)$")
     ldap_nested: str = Field(default="none", pattern="^(none|ad|walk)$")
-    ldap_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+    ldap_group_filter: str = "(objectClass=groupOfNames)"
+    ldap_timeout_seconds: int = Field(default=5, ge=1, le=60)
     ldap_mapping_file: Path | None = None
 
     second_factor_required: bool = False
@@ -214,6 +215,9 @@ def _problems(settings: Settings) -> list[str]:
         for name in ("s3_endpoint", "s3_access_key", "s3_secret_key"):
             if not getattr(settings, name):
                 found.append(f"DASK_{name.upper()}: needed when DASK_STORE=s3. Set it.")
+        endpoint = settings.s3_endpoint or ""
+        if endpoint and not endpoint.startswith(("https://", "http://")):
+            found.append("DASK_S3_ENDPOINT: write it with its scheme: https://host:port.")
     if settings.directory is DirectoryKind.LDAP:
         for name in ("ldap_servers", "ldap_bind_dn", "ldap_base_dn", "ldap_mapping_file"):
             if not getattr(settings, name):
@@ -250,6 +254,8 @@ def _production_problems(settings: Settings) -> list[str]:
             "DASK_STORE: a folder has no copies of its own. Use s3, or set "
             "DASK_STORE_FOLDER_ACCEPTED=true when the folder is backed up and large enough."
         )
+    if (settings.s3_endpoint or "").startswith("http://"):
+        found.append("DASK_S3_ENDPOINT: files would cross the network in clear. Use https://.")
     if settings.directory is DirectoryKind.LDAP:
         servers = settings.ldap_servers.replace(",", " ").split()
         encrypted = settings.ldap_starttls or all(s.startswith("ldaps://") for s in servers)

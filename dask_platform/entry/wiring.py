@@ -1,0 +1,128 @@
+"""From settings to a platform: choose each adapter, once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+import structlog
+
+from dask_platform.adapters.directory.ldap import LdapDirectory
+from dask_platform.adapters.directory.settings import LdapSettings
+from dask_platform.adapters.scanner import ClamdScanner, FakeScanner
+from dask_platform.adapters.storage import FilesystemStore, S3Address, S3Store
+from dask_platform.db.embedded import EmbeddedPostgres
+from dask_platform.db.unit_of_work import Database
+from dask_platform.kernel.clock import SystemClock
+from dask_platform.kernel.errors import ConfigurationError
+from dask_platform.kernel.ports import Clock, Directory, FileStore, Scanner
+from dask_platform.kernel.settings import DirectoryKind, ScannerKind, Settings, StoreKind
+from dask_platform.web.platform import Platform
+
+ACCEL_FILES = "/_files/"
+ACCEL_S3 = "/_s3/"
+
+
+def configure_logging(settings: Settings) -> None:
+    """JSON lines on standard error, with the request id, without personal data."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.log_level]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def database_url(settings: Settings, role: str) -> str:
+    """The URL to connect with as ``web``, ``worker`` or ``owner``."""
+    if settings.embedded_database:
+        return EmbeddedPostgres(settings.home).url(f"dask_{role}")
+    urls = {
+        "web": settings.database_url,
+        "worker": settings.database_worker_url,
+        "owner": settings.database_owner_url,
+    }
+    found = urls[role]
+    if not found:
+        variable = "DASK_DATABASE_URL" if role == "web" else f"DASK_DATABASE_{role.upper()}_URL"
+        raise ConfigurationError([f"{variable}: needed for this. Set it."])
+    return found
+
+
+def build_files(settings: Settings) -> FileStore:
+    if settings.store is StoreKind.S3:
+        endpoint = urlsplit(settings.s3_endpoint or "")
+        return S3Store(
+            S3Address(
+                endpoint=endpoint.netloc,
+                bucket=settings.s3_bucket,
+                access_key=settings.s3_access_key or "",
+                secret_key=settings.s3_secret_key.get_secret_value()
+                if settings.s3_secret_key
+                else "",
+                secure=endpoint.scheme == "https",
+                ca_file=str(settings.s3_ca_file) if settings.s3_ca_file else None,
+            ),
+            accel_prefix=ACCEL_S3 if settings.accel_redirect else None,
+        )
+    return FilesystemStore(
+        settings.files_folder, accel_prefix=ACCEL_FILES if settings.accel_redirect else None
+    )
+
+
+def build_scanner(settings: Settings) -> Scanner:
+    if settings.scanner is ScannerKind.CLAMD:
+        return ClamdScanner(settings.clamd_address)
+    return FakeScanner(largest=settings.upload_max_bytes)
+
+
+def build_directory(settings: Settings) -> Directory | None:
+    if settings.directory is not DirectoryKind.LDAP:
+        return None
+    assert settings.ldap_mapping_file is not None  # noqa: S101 - the settings were checked
+    return LdapDirectory(
+        LdapSettings(
+            servers=tuple(settings.ldap_servers.replace(",", " ").split()),
+            starttls=settings.ldap_starttls,
+            ca_file=settings.ldap_ca_file,
+            allow_plain=settings.ldap_allow_plain,
+            bind_dn=settings.ldap_bind_dn,
+            bind_password=settings.ldap_bind_password.get_secret_value(),
+            base_dn=settings.ldap_base_dn,
+            user_filter=settings.ldap_user_filter,
+            key_attribute=settings.ldap_attribute_key,
+            username_attribute=settings.ldap_attribute_username,
+            name_attribute=settings.ldap_attribute_name,
+            membership=cast(Literal["memberof", "search"], settings.ldap_membership),
+            nested=cast(Literal["none", "ad", "walk"], settings.ldap_nested),
+            group_filter=settings.ldap_group_filter,
+            connect_timeout=settings.ldap_timeout_seconds,
+            receive_timeout=settings.ldap_timeout_seconds,
+            mapping_file=settings.ldap_mapping_file,
+        )
+    )
+
+
+def build_platform(
+    settings: Settings, *, role: str = "web", clock: Clock | None = None
+) -> Platform:
+    """The platform as this process sees it: its database role decides what it can ever see."""
+    return Platform(
+        settings=settings,
+        database=Database(database_url(settings, role), pool=settings.database_pool),
+        clock=clock or SystemClock(),
+        files=build_files(settings),
+        scanner=build_scanner(settings),
+        directory=build_directory(settings),
+    )

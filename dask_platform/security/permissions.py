@@ -1,0 +1,29 @@
+"""Every permission there is, in alphabetical order.
+
+Who holds each, and over what, stands in the ``policy.py`` of the feature; ``security/policy.py``
+is the engine. An endpoint names one of these with ``@requires``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    ACCOUNT_SELF = "account.self"
+    ATTEMPT_READ = "attempt.read"
+    ATTEMPT_WRITE = "attempt.write"
+    AUDIT_READ = "audit.read"
+    AUDIT_REVIEW = "audit.review"
+    CLASS_ATTEND = "class.attend"
+    CLASS_CREATE = "class.create"
+    CLASS_TEACH = "class.teach"
+    COURSE_CREATE = "course.create"
+    COURSE_EDIT = "course.edit"
+    COURSE_READ = "course.read"
+    MARKING_WRITE = "marking.write"
+    PEOPLE_MANAGE = "people.manage"
+    PEOPLE_READ = "people.read"
+    QUARANTINE_READ = "quarantine.read"
+    ROOMS_MANAGE = "rooms.manage"
+    SESSIONS_END = "sessions.end"

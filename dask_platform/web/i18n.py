@@ -1,0 +1,76 @@
+"""Language: bokmål unless the person chose nynorsk or English."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from babel.core import UnknownLocaleError
+from flask import Flask, session
+from flask_babel import Babel, format_date, format_datetime, get_locale
+from flask_babel import gettext as _
+
+import dask_platform
+from dask_platform.kernel.clock import to_oslo
+from dask_platform.web.context import actor_or_none
+
+LOCALES = (("nb", "Bokmål"), ("nn", "Nynorsk"), ("en", "English"))
+CODES = frozenset(code for code, _name in LOCALES)
+DEFAULT = "nb"
+
+
+def translation_folders() -> list[Path]:
+    """One folder of catalogues for ``web`` and one a feature."""
+    root = Path(dask_platform.__file__).parent
+    return sorted(root.glob("**/translations"))
+
+
+def choose_locale() -> str:
+    actor = actor_or_none()
+    chosen = actor.locale if actor else session.get("locale", DEFAULT)
+    return chosen if chosen in CODES else DEFAULT
+
+
+def install(app: Flask) -> None:
+    app.config["BABEL_DEFAULT_LOCALE"] = DEFAULT
+    app.config["BABEL_DEFAULT_TIMEZONE"] = "Europe/Oslo"
+    Babel(
+        app,
+        locale_selector=choose_locale,
+        default_translation_directories=";".join(str(path) for path in translation_folders()),
+    )
+    app.add_template_filter(oslo_datetime)
+    app.add_template_filter(oslo_date)
+    app.add_template_filter(filesize)
+
+
+def oslo_datetime(at: datetime | None) -> str:
+    """«søndag 22. november 2026 kl. 10.42», by Norway's clock."""
+    if at is None:
+        return ""
+    local = to_oslo(at).replace(tzinfo=None)
+    day = format_date(local, "full")
+    clock = format_datetime(local, "HH:mm" if locale_code() == "en" else "HH.mm", rebase=False)
+    return _("%(day)s at %(clock)s", day=day, clock=clock)
+
+
+def oslo_date(at: datetime | None) -> str:
+    return format_date(to_oslo(at).replace(tzinfo=None), "long") if at else ""
+
+
+def filesize(size: int | None) -> str:
+    """«3,4 MB» as people say it: 1 MB is a million bytes on no screen of ours, but 1024 × 1024."""
+    value = float(size or 0)
+    for unit in ("B", "kB", "MB"):
+        if value < 1024 or unit == "MB":
+            break
+        value /= 1024
+    text = f"{value:.0f}" if value >= 10 or unit == "B" else f"{value:.1f}"
+    return f"{text if locale_code() == 'en' else text.replace('.', ',')} {unit}"
+
+
+def locale_code() -> str:
+    try:
+        return str(get_locale() or DEFAULT)
+    except UnknownLocaleError:
+        return DEFAULT
