@@ -5,4 +5,4 @@ import pytest
 # Their assertions, too, should say what they compared.
 pytest.register_assert_rewrite("tests.contracts")
 
-pytest_plugins = ["tests.services.plugin"]
+pytest_plugins = ["tests.services.plugin", "tests.db_fixtures"]

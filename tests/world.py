@@ -21,8 +21,8 @@ The course has a published page ``les``, a draft page ``kladd``, and two publish
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ from dask_platform.adapters.directory.memory import MemoryDirectory
 from dask_platform.adapters.scanner import FakeScanner
 from dask_platform.adapters.storage import FilesystemStore
 from dask_platform.db.unit_of_work import Database, UnitOfWork
-from dask_platform.entry.school import make_school
 from dask_platform.features.courses.models import (
     ClassTeacher,
     Course,
@@ -125,6 +124,8 @@ class World:
     @property
     def app(self) -> DaskFlask:
         if self._app is None:
+            from dask_platform.entry.school import make_school
+
             self._app = make_school(self.platform)
             self._app.test_client_class = Client
         return self._app

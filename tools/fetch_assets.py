@@ -6,7 +6,7 @@ is ever asked for by a browser at another address: this tool brings the exact ve
 ``dask_platform/web/static/vendor/``:
 
     designsystemet.css   the font's faces, the components and the theme, in that order
-    inter/*.woff2        the Latin letters; other alphabets fall back to the machine's own fonts
+    inter/*.woff2        its Latin letters; other alphabets fall back to the machine's own fonts
     icons/*.svg          the drawings that the style sheet carried as ``data:`` addresses
     licences/*.txt       the licence of each
 
@@ -140,10 +140,12 @@ def font_faces(package: Path, fonts: Path) -> str:
                 f"the font package has no subset {subset!r} any more; see FONT_SUBSETS"
             )
         name = f"inter-{subset}-wght-normal.woff2"
-        shutil.copyfile(package / "files" / name, fonts / name)
-        parts.append(
-            rules[subset].replace("./files/", "inter/").replace("'Inter Variable'", "Inter")
-        )
+        content = (package / "files" / name).read_bytes()
+        # Browsers keep a font for ever: another font must have another address.
+        served = f"inter-{subset}.{hashlib.sha256(content).hexdigest()[:12]}.woff2"
+        (fonts / served).write_bytes(content)
+        rule = rules[subset].replace("'Inter Variable'", "Inter")
+        parts.append(rule.replace(f"./files/{name}", f"inter/{served}"))
     return "\n".join(parts)
 
 

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.engine import make_url
 
 ROLES = ("dask_owner", "dask_web", "dask_worker")
@@ -49,11 +49,13 @@ def current_and_head(url: str) -> tuple[str | None, str | None]:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool)
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    return current, ScriptDirectory.from_config(_config()).get_current_head()
+    return current, ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
-def _config() -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, bound to an open connection where one is given."""
     config = Config()
+    config.attributes["connection"] = connection
     config.set_main_option("script_location", str(migrations_folder()))
     return config
 
@@ -61,7 +63,5 @@ def _config() -> Config:
 def _alembic(url: str, act: Callable[[Config], None]) -> None:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool)
     with engine.connect() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        act(config)
+        act(alembic_config(connection))
         connection.commit()

@@ -83,6 +83,9 @@ def csrf_field() -> Markup:
 
 
 def _templates(app: requests.DaskFlask, platform: Platform) -> None:
+    # Globals, not context: macros are imported without it.
+    app.jinja_env.globals.update(csrf_field=csrf_field, static_url=static_url)
+
     @app.context_processor
     def shared() -> dict[str, Any]:
         actor = actor_or_none()
@@ -91,9 +94,10 @@ def _templates(app: requests.DaskFlask, platform: Platform) -> None:
             "nav": navigation.entries(actor),
             "locale": i18n.locale_code(),
             "locales": i18n.LOCALES,
-            "csrf_field": csrf_field,
-            "static_url": static_url,
             "environment_label": "" if platform.settings.production else gettext("Demo"),
             "now": platform.clock.now(),
+            "home_url": url_for("home.home"),
+            "logout_url": url_for("identity.logout"),
+            "locale_url": url_for("identity.set_locale"),
             "session_lost": g.get("session_lost", False),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from babel.core import UnknownLocaleError
@@ -41,6 +41,8 @@ def install(app: Flask) -> None:
     )
     app.add_template_filter(oslo_datetime)
     app.add_template_filter(oslo_date)
+    app.add_template_filter(oslo_stamp)
+    app.add_template_filter(plain_day)
     app.add_template_filter(filesize)
 
 
@@ -56,6 +58,16 @@ def oslo_datetime(at: datetime | None) -> str:
 
 def oslo_date(at: datetime | None) -> str:
     return format_date(to_oslo(at).replace(tzinfo=None), "long") if at else ""
+
+
+def oslo_stamp(at: datetime | None) -> str:
+    """«22.11.2026 10.42.07», for lists."""
+    return to_oslo(at).strftime("%d.%m.%Y %H.%M.%S") if at else ""
+
+
+def plain_day(day: date) -> str:
+    """«16. november 2026»."""
+    return format_date(day, "long")
 
 
 def filesize(size: int | None) -> str:

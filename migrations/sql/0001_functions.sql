@@ -52,6 +52,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   WHERE t.person_id = dask_actor() AND c.unit_id IN (SELECT dask_units('teacher'))
 $$;
 
+-- The unit of a class, told to its teachers.
+CREATE FUNCTION dask_taught_unit(p_class uuid) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT c.unit_id FROM course_class c WHERE c.id = p_class AND c.id IN (SELECT dask_taught_classes())
+$$;
+
 -- Classes the actor attends, at the unit of the present placement.
 CREATE FUNCTION dask_own_classes() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -20,7 +20,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO dask_web, dask_worker;
 GRANT EXECUTE ON FUNCTION dask_actor(), dask_units(text[]), dask_staff_units(), dask_unit_of(uuid),
-  dask_students_here(), dask_colleagues(), dask_taught_classes(), dask_own_classes(),
+  dask_students_here(), dask_colleagues(), dask_taught_classes(), dask_taught_unit(uuid), dask_own_classes(),
   dask_taught_students(), dask_own_teachers(), dask_own_schools(), dask_editable_courses(),
   dask_own_courses(), dask_resume(bytea, timestamptz), dask_login_lookup(text),
   dask_defer(text, jsonb, text, text) TO dask_web;
@@ -203,8 +203,7 @@ CREATE POLICY teacher_reads ON enrolment FOR SELECT TO dask_web
   USING ((class_id, person_id) IN (SELECT s.class_id, s.person_id FROM dask_taught_students() s)
          OR (class_id IN (SELECT dask_taught_classes()) AND person_id IN (SELECT dask_students_here())));
 CREATE POLICY teacher_inserts ON enrolment FOR INSERT TO dask_web
-  WITH CHECK (class_id IN (SELECT dask_taught_classes()) AND dask_unit_of(person_id) = (
-    SELECT c.unit_id FROM course_class c WHERE c.id = class_id));
+  WITH CHECK (class_id IN (SELECT dask_taught_classes()) AND dask_unit_of(person_id) = dask_taught_unit(class_id));
 CREATE POLICY teacher_updates ON enrolment FOR UPDATE TO dask_web
   USING (class_id IN (SELECT dask_taught_classes())) WITH CHECK (class_id IN (SELECT dask_taught_classes()));
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dask_platform.adapters.directory import LdapDirectory, MemoryDirectory, MemoryPerson
@@ -10,7 +12,7 @@ from tests.contracts.directory_contract import PASSWORD, SECURITY, TEACHER, Dire
 from tests.services.base import free_port
 from tests.services.slapd import Tree
 
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "ldaps, memberOf": {},
     "StartTLS, search": {"starttls": True, "membership": "search"},
     "plain, search and walk": {"allow_plain": True, "membership": "search", "nested": "walk"},
@@ -59,7 +61,7 @@ class LdapWorld:
 
 
 class TestLdap(DirectoryContract):
-    @pytest.fixture(params=STYLES.values(), ids=STYLES.keys())
+    @pytest.fixture(params=list(STYLES.values()), ids=list(STYLES))
     def world(
         self, request: pytest.FixtureRequest, tree: Tree, make_directory: MakeDirectory
     ) -> LdapWorld:

@@ -7,11 +7,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_platform.adapters.directory.servers import Servers
@@ -130,13 +130,14 @@ def test_when_both_are_dead_it_is_said_at_once_and_healed_later(
     assert directory.authenticate("kari", PASSWORD).username == "kari"
 
 
-def wait_for(condition: object) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, "nothing happened for 20 seconds"
         time.sleep(0.02)
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["failed", "answered", "wait"]), st.integers(0, 2)), max_size=30

@@ -122,8 +122,9 @@ def active_directory(tmp_path: Path) -> Membership:
 
 def chain_assertion(search_filter: str) -> tuple[bytes, bytes, bytes]:
     """Attribute, rule and value of the last part, as ldap3 would put them on the wire."""
-    parsed = parse_filter(search_filter, None, False, True, None, False)
-    match = list(compile_filter(parsed.elements[0])["and"])[-1]["extensibleMatch"]
+    parsed = parse_filter(search_filter, None, False, True, None, False)  # type: ignore[no-untyped-call]
+    compiled = compile_filter(parsed.elements[0])  # type: ignore[no-untyped-call]
+    match = list(compiled["and"])[-1]["extensibleMatch"]
     return bytes(match["type"]), bytes(match["matchingRule"]), bytes(match["matchValue"])
 
 

@@ -104,6 +104,24 @@ def test_too_many_files_are_refused(scanner: ClamdScanner) -> None:
         scan_bytes(scanner, out.getvalue())
 
 
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+@pytest.mark.parametrize("zip64", [False, True])
+def test_no_way_of_packing_hides_a_virus(scanner: ClamdScanner, method: int, zip64: bool) -> None:
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(out, "w", method) as archive,
+        archive.open("file", "w", force_zip64=zip64) as member,
+    ):
+        member.write(EICAR)
+    if zip64 or method == zipfile.ZIP_LZMA:
+        with pytest.raises(ScanRefused):
+            scan_bytes(scanner, out.getvalue())
+    else:
+        assert scan_bytes(scanner, out.getvalue()) is not None
+
+
 def test_a_locked_archive_is_refused(scanner: ClamdScanner) -> None:
     with pytest.raises(ScanRefused, match="password"):
         scan_bytes(scanner, locked(b"plain words"))

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -156,6 +157,22 @@ def test_delete_leaves_no_empty_folders(store: FilesystemStore, root: Path) -> N
     store.delete("a/b/c")
     assert sorted(path.name for path in (root / "files" / "a").iterdir()) == ["d.file"]
     store.delete("a/d")
+    assert list((root / "files").iterdir()) == []
+    assert incoming(root) == []
+
+
+def test_puts_and_deletes_of_neighbours_do_not_disturb_each_other(
+    store: FilesystemStore, root: Path
+) -> None:
+    """A delete removes the folder it emptied; a put may be on its way into that folder."""
+
+    def come_and_go(number: int) -> None:
+        for _ in range(40):
+            put(store, f"a/b/{number}", b"x")
+            store.delete(f"a/b/{number}")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(come_and_go, range(4)))
     assert list((root / "files").iterdir()) == []
     assert incoming(root) == []
 

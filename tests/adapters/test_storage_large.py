@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dask_platform.adapters.storage import FilesystemStore, S3Store
+from dask_platform.kernel.ports import FileStore
 from tests.adapters.test_storage_s3 import address_of
 from tests.services.seaweedfs import SeaweedServer
 
@@ -73,13 +74,15 @@ def test_200_mb_in_constant_memory(
 ) -> None:
     if kind == "folder":
         options: dict[str, object] = {"root": str(tmp_path / "store")}
-        store: FilesystemStore | S3Store = FilesystemStore(tmp_path / "store")
-        store.ensure_folder()
+        folder = FilesystemStore(tmp_path / "store")
+        folder.ensure_folder()
+        store: FileStore = folder
     else:
         server: SeaweedServer = request.getfixturevalue("seaweed")
         address = address_of(server, f"large-{secrets.token_hex(6)}")
-        store = S3Store(address)
-        store.ensure_bucket()
+        bucket = S3Store(address)
+        bucket.ensure_bucket()
+        store = bucket
         options = {
             name: getattr(address, name)
             for name in ("endpoint", "bucket", "access_key", "secret_key", "secure")

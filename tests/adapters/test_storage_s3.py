@@ -17,8 +17,7 @@ import pytest
 import urllib3
 from minio import Minio
 
-from dask_platform.adapters.storage import S3Store
-from dask_platform.adapters.storage.s3 import S3Address
+from dask_platform.adapters.storage import S3Address, S3Store
 from dask_platform.kernel.errors import FileCorrupt, FileMissing, StorageUnavailable
 from tests.contracts.store_contract import MIB, StoreContract, listed, put, read, sha256
 from tests.services.base import free_port

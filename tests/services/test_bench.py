@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +56,7 @@ def alive(pid: int) -> bool:
 
 
 def soon(is_so: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.02)
     return is_so()
@@ -104,6 +106,51 @@ def test_ctrl_c_does_not_reach_the_host_before_its_servers(run: Run) -> None:
     os.kill(run.host.pid, signal.SIGTERM)
     assert services.shared(Clamd)["pid"] == pid
     assert alive(pid)
+
+
+WAITS = """
+import time
+from pathlib import Path
+from tests.services.clamav import Clamd
+
+def test_that_waits(services):
+    pid = services.shared(Clamd)["pid"]
+    Path(__file__).with_name("new").write_text(str(pid))
+    Path(__file__).with_name("new").rename(Path(__file__).with_name("pid"))
+    time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [(signal.SIGINT, "0"), (signal.SIGINT, "1"), (signal.SIGTERM, "0"), (signal.SIGKILL, "1")],
+)
+def test_a_run_that_is_ended_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, workers: str
+) -> None:
+    (tmp_path / "test_waits.py").write_text(WAITS)
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pytest", "--noconftest", "-p", "tests.services.plugin"),
+            *("-p", "no:cacheprovider", "-n", workers, "--capture=no", tmp_path),
+        ],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as inner:
+        assert soon((tmp_path / "pid").exists)
+        pid = int((tmp_path / "pid").read_text())
+        if number == signal.SIGINT:
+            os.killpg(inner.pid, number)  # a Ctrl-C in a terminal reaches all of the group
+        else:
+            inner.send_signal(number)
+        assert soon(lambda: not alive(pid))
+        assert soon(lambda: not list(temporary.glob("dask-test-*")))
+        inner.wait(60)
 
 
 def test_a_missing_program_fails_with_the_package_to_install(run: Run) -> None:

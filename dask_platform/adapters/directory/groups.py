@@ -123,7 +123,7 @@ class Membership:
                 )
                 question = f"(&{settings.group_filter}(|{holds}))"
                 for group in session.pages(settings.group_base, question, _NO_ATTRIBUTES):
-                    key = dn_key(group.dn)
+                    key = _key(group.dn)
                     if key not in found:
                         found[key] = group.dn
                         above.append(group.dn)
@@ -142,14 +142,14 @@ class Membership:
         Members outside the base DN are passed over: they cannot log in either.
         """
         settings = self._settings
-        visited = {dn_key(group_dn)}
+        visited = {_key(group_dn)}
         groups_seen = 1
         level = [group_dn]
         for _depth in range(MAX_DEPTH):
             inside: list[str] = []
             for group in level:
                 for member in self._members(session, group):
-                    key = dn_key(member)
+                    key = _key(member)
                     if key in visited:
                         continue
                     visited.add(key)
@@ -183,6 +183,14 @@ class Membership:
                 "use membership 'memberof' on Active Directory"
             )
         return group.texts(attribute)
+
+
+def _key(dn: str) -> DnKey:
+    """The key of a DN that the server wrote. Passing over one would pass over a person's rights."""
+    try:
+        return dn_key(dn)
+    except ValueError as error:
+        raise ServerProblem("the server names an entry by no distinguished name") from error
 
 
 def _too_nested() -> str:

@@ -176,12 +176,12 @@ class LdapDirectory:
             raise BadCredentials(_WRONG)
         entry = hits[0]
         answer = session.try_password(entry.dn, password)
-        refusal = state.bind_refusal(answer)
         now = self._clock.now()
         if answer.accepted:
-            refusal = refusal or state.lasting_refusal(entry, now)
+            refusal = state.bind_refusal(answer) or state.lasting_refusal(entry, now)
         else:
-            refusal = refusal or state.lock_refusal(entry, now, self._lockout)
+            # The entry first: it tells a lock from a validity that has ended, the answer does not.
+            refusal = state.lock_refusal(entry, now, self._lockout) or state.bind_refusal(answer)
         if refusal:
             raise AccountRefused(refusal)
         if not answer.accepted:

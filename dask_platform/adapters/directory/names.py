@@ -96,8 +96,8 @@ def is_sendable_name(name: str, longest: int) -> bool:
     """Whether a typed user name is worth asking a directory about.
 
     Refused: nothing but spaces, over-long, control characters (NUL among them), lone surrogates,
-    unassigned and invisible characters. The last matter because a directory drops them when it
-    compares, so that one account would have any number of names to be guessed under.
+    unassigned and invisible characters. The last matter because a directory may drop them when it
+    compares (RFC 4518), so that one account would have any number of names to be guessed under.
     """
     return (
         bool(name.strip())

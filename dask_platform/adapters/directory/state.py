@@ -91,17 +91,19 @@ def lasting_refusal(entry: Entry, now: datetime) -> str | None:
             MUST_CHANGE,
         ),
         (entry.text("pwdReset") == "TRUE", MUST_CHANGE),
-        (_outside(entry, now), NOT_YET),
     ]
     return next((reason for holds, reason in refusals if holds), None)
 
 
 def lock_refusal(entry: Entry, now: datetime, lockout: timedelta | None) -> str | None:
-    """Whether the entry carries a lock that still holds; None for ``lockout`` means until lifted.
+    """Whether the entry is shut to every password, right or wrong.
 
-    Both servers leave the mark standing after a lock has run out, until the next good log-in. So
-    this is not asked after a passed bind, which is the proof that the lock is gone.
+    ``lockout`` is how long a lock holds; None means until it is lifted. Both servers leave the mark
+    standing after a lock has run out, until the next good log-in. So this is not asked after a
+    passed bind, which is the proof that nothing is shut.
     """
+    if _outside(entry, now):
+        return NOT_YET
     lock = next(iter(entry.values("pwdAccountLockedTime")), None)
     if lock is not None:
         since = _generalized_time(lock)

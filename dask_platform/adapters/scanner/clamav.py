@@ -19,8 +19,13 @@ any other ``ERROR``, silence, a hang-up     ``ScannerUnavailable``: the scanner'
 
 Limits and encryption are refusals and not finds because nothing harmful was found: telling a
 student "your file is infected", and security with them, would be false. Nor is such a file ever
-clean. It depends on clamd's configuration: without ``AlertExceedsMax yes`` and
-``AlertEncrypted yes`` clamd calls what it did not look at OK.
+clean.
+
+It depends on clamd's configuration. ``AlertExceedsMax yes`` and ``AlertEncrypted yes`` must be set,
+or clamd calls what it did not look at OK. ``MaxFileSize`` must be larger than ``MaxScanSize``: a
+member of an archive that is larger than ``MaxFileSize`` is cut short in silence (1.4.6), while
+passing ``MaxScanSize`` is reported. What clamd passes over in any configuration is in
+``blindspots``.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from dask_platform.adapters.scanner.blindspots import ZipWatch
 from dask_platform.kernel.errors import ScannerUnavailable, ScanRefused
 from dask_platform.kernel.ports import ScanResult
 
@@ -68,6 +74,7 @@ class ClamdScanner:
     def scan(self, chunks: Iterator[bytes]) -> ScanResult:
         """Errors of ``chunks`` itself come out as they are."""
         sent = 0
+        watch = ZipWatch()
         with self._connected() as line:
             with _wire():
                 line.sendall(b"zINSTREAM\0")
@@ -77,6 +84,7 @@ class ClamdScanner:
                 sent += len(chunk)
                 if self._largest is not None and sent > self._largest:
                     raise _too_large()
+                watch.see(chunk)
                 try:
                     line.sendall(struct.pack("!L", len(chunk)) + chunk)
                 except (BrokenPipeError, ConnectionResetError):
@@ -89,7 +97,7 @@ class ClamdScanner:
             return self._verdict(line)
 
     def version(self) -> str:
-        """Such as ``ClamAV 1.4.6/27800/Sun Nov 22 09:00:00 2026``: engine, signatures, their age."""
+        """Engine, signatures and their age: ``ClamAV 1.4.6/27800/Sun Nov 22 09:00:00 2026``."""
         with self._connected() as line:
             with _wire():
                 line.sendall(b"zVERSION\0")

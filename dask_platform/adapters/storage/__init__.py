@@ -10,6 +10,6 @@ What they share (keys, checking a stream, checking what is read) is in ``common`
 
 from dask_platform.adapters.storage.filesystem import FilesystemStore
 from dask_platform.adapters.storage.memory import MemoryStore
-from dask_platform.adapters.storage.s3 import S3Store
+from dask_platform.adapters.storage.s3 import S3Address, S3Store
 
-__all__ = ["FilesystemStore", "MemoryStore", "S3Store"]
+__all__ = ["FilesystemStore", "MemoryStore", "S3Address", "S3Store"]

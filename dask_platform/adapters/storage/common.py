@@ -50,7 +50,7 @@ def taken() -> Conflict:
 
 
 def unavailable() -> StorageUnavailable:
-    return StorageUnavailable("The file store does not answer. Nothing was saved. Try again later.")
+    return StorageUnavailable("The file store does not answer. Try again in a few minutes.")
 
 
 class CheckedStream:

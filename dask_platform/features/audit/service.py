@@ -8,14 +8,21 @@ lock (one row, held until commit) for a moment only.
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.audit.kinds import EventKind
+from dask_platform.features.audit.models import AuditHead, AuditReview
+from dask_platform.features.audit.queries import monday_of
 from dask_platform.kernel.actor import Actor
+from dask_platform.kernel.errors import Conflict, Invalid
+from dask_platform.kernel.messages import N_
+from dask_platform.security.permissions import Permission
+from dask_platform.security.policy import authorise
 
 # Named columns only: the rest are the trigger's, and the web role may not write them.
 INSERT = text(
@@ -61,6 +68,31 @@ def record(
     if not pending:
         uow.before_commit(_write)
     pending.append(event)
+
+
+def sign_week(
+    uow: UnitOfWork, actor: Actor, *, unit_id: UUID, monday: date, note: str, now: datetime
+) -> None:
+    """Sign a week of a unit as reviewed; the chain's end is kept with it, as an anchor.
+
+    Refused: a week that is not over, a day that is no Monday, a week that is signed already.
+    """
+    review = AuditReview(
+        unit_id=unit_id, week=monday, reviewed_by=actor.person_id, reviewed_at=now, note=note,
+    )  # fmt: skip
+    authorise(actor, Permission.AUDIT_REVIEW, review)
+    if monday.weekday() != 0 or monday >= monday_of(now):
+        raise Invalid(N_("This week is not over yet. Sign it when it is."))
+    if uow.get(AuditReview, (unit_id, monday)) is not None:
+        raise Conflict(N_("This week has been signed already."))
+    head = uow.execute(select(AuditHead.seq, AuditHead.hash)).one()
+    review.head_seq, review.head_hash = head
+    uow.add(review)
+    uow.flush()
+    record(
+        uow, actor, EventKind.AUDIT_WEEK_SIGNED, unit_id=unit_id, thing=("week", monday),
+        head=f"{head.seq}:{head.hash.hex()}",
+    )  # fmt: skip
 
 
 def _write(uow: UnitOfWork) -> None:

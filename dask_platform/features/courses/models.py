@@ -6,11 +6,27 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    column,
+    func,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from dask_platform.db.base import Base, pk
+
+_UNIT = table("unit", column("id", Uuid), column("school_id", Uuid))
+_CLASS = table("course_class", column("id", Uuid), column("course_id", Uuid))
 
 
 class ItemKind(StrEnum):
@@ -44,6 +60,21 @@ class Course(Base):
     withdrawn_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
     updated_at: Mapped[datetime]
+
+    # What a policy asks of a course beside its own columns, read along with it: the units of its
+    # school, and the classes that the reader may see. Null where there is none.
+    unit_ids: Mapped[list[UUID] | None] = column_property(
+        select(func.array_agg(_UNIT.c.id))
+        .where(_UNIT.c.school_id == school_id)
+        .correlate_except(_UNIT)
+        .scalar_subquery()
+    )
+    class_ids: Mapped[list[UUID] | None] = column_property(
+        select(func.array_agg(_CLASS.c.id))
+        .where(_CLASS.c.course_id == id)
+        .correlate_except(_CLASS)
+        .scalar_subquery()
+    )
 
     modules: Mapped[list[Module]] = relationship(
         back_populates="course", order_by="Module.position"
@@ -110,7 +141,10 @@ class Item(Base):
 
 
 class CompetenceAim(Base):
-    """A competence aim as the course pinned it: code *and* text, as of a day (codes get withdrawn)."""
+    """A competence aim as the course pinned it: code *and* text, as of a day.
+
+    Codes have been wrong, and have been withdrawn; a course says what it meant.
+    """
 
     __tablename__ = "competence_aim"
     __personal__ = False
@@ -194,9 +228,7 @@ class Deadline(Base):
     __tablename__ = "class_deadline"
     __personal__ = False
     __table_args__ = (
-        CheckConstraint(
-            "due_at IS NULL OR cutoff_at IS NULL OR cutoff_at >= due_at", name="order"
-        ),
+        CheckConstraint("due_at IS NULL OR cutoff_at IS NULL OR cutoff_at >= due_at", name="order"),
     )
 
     class_id: Mapped[UUID] = mapped_column(ForeignKey("course_class.id"), primary_key=True)

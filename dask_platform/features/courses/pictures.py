@@ -8,6 +8,7 @@ in disguise and is checked by ``security/svg.py``.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import zlib
 from dataclasses import dataclass
@@ -15,15 +16,17 @@ from typing import Final
 
 from dask_platform.kernel.errors import Invalid, TooLarge
 from dask_platform.kernel.messages import N_
+from dask_platform.security.filetypes import sniff
 from dask_platform.security.svg import check_svg
 
 MAX_BYTES: Final = 5 * 1024 * 1024
 
+SVG: Final = "image/svg+xml"
 EXTENSIONS: Final = {
     "image/gif": ("gif",),
     "image/jpeg": ("jpg", "jpeg"),
     "image/png": ("png",),
-    "image/svg+xml": ("svg",),
+    SVG: ("svg",),
     "image/webp": ("webp",),
 }
 """The types there are, and the endings each may have; the first is ours."""
@@ -67,36 +70,27 @@ def check_picture(data: bytes) -> Picture:
     mime = picture_type(data)
     if mime is None:
         raise Invalid("This is not a picture we can show. Use PNG, JPEG, GIF, WebP or SVG.")
-    if mime == "image/svg+xml":
+    if mime == SVG:
         problems = check_svg(data)
         if problems:
-            raise Invalid(
-                "The drawing cannot be used. %(problem)s", problem=problems[0].replace("%", "%%")
-            )
+            raise Invalid("The drawing cannot be used. %(problem)s", problem=problems[0])
     elif mime == "image/png":
         data = _bare_png(data)
     elif mime == "image/jpeg":
         data = _bare_jpeg(data)
     elif mime == "image/webp":
         data = _bare_webp(data)
-    else:
-        _check_gif(data)
     return Picture(data, mime, hashlib.sha256(data).hexdigest())
 
 
 def picture_type(data: bytes) -> str | None:
-    """The media type that the first bytes show, or None for anything but a picture."""
-    if data.startswith(_PNG):
-        return "image/png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        return "image/gif"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    head = data[:2000].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith((b"<svg", b"<?xml", b"<!--")) and b"<svg" in data[:20_000]:
-        return "image/svg+xml"
+    """The media type by content, or None for anything but a whole picture of a kind we show."""
+    mime = sniff(io.BytesIO(data)).mime
+    if mime in EXTENSIONS and mime != SVG:
+        return mime
+    start = data[:2000].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith((b"<svg", b"<?xml", b"<!--")) and b"<svg" in data[:20_000]:
+        return SVG
     return None
 
 
@@ -106,8 +100,8 @@ def _bare_png(data: bytes) -> bytes:
     while at < len(data):
         length = int.from_bytes(data[at : at + 4], "big")
         kind, end = data[at + 4 : at + 8], at + 12 + length
-        sound = end <= len(data) and (kind == b"IHDR" if first else kind != b"IHDR")
-        if not sound or zlib.crc32(data[at + 4 : end - 4]).to_bytes(4, "big") != data[end - 4 : end]:
+        checksum = zlib.crc32(data[at + 4 : end - 4]).to_bytes(4, "big")
+        if end > len(data) or (kind == b"IHDR") != first or checksum != data[end - 4 : end]:
             raise Invalid(_DAMAGED)
         if kind in _PNG_KEPT:
             kept += data[at:end]
@@ -168,8 +162,3 @@ def _bare_webp(data: bytes) -> bytes:
     if not drawn:
         raise Invalid(_DAMAGED)
     return b"RIFF" + (len(kept) + 4).to_bytes(4, "little") + b"WEBP" + bytes(kept)
-
-
-def _check_gif(data: bytes) -> None:
-    if len(data) < 14 or not data.rstrip(b"\x00").endswith(b"\x3b"):
-        raise Invalid(_DAMAGED)

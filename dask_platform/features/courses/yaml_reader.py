@@ -38,6 +38,10 @@ class Problem:
         return f"{self.file}:{self.line}: {'warning: ' if self.warning else ''}{self.message}"
 
 
+def _line(thing: yaml.Node | yaml.Event) -> int:
+    return thing.start_mark.line + 1 if thing.start_mark is not None else 1
+
+
 class YamlReader:
     """One file. ``problems`` gathers what is wrong; a value that is wrong reads as None."""
 
@@ -46,7 +50,7 @@ class YamlReader:
         self.problems: list[Problem] = []
 
     def refuse(self, where: yaml.Node | int, message: str) -> None:
-        line = where if isinstance(where, int) else where.start_mark.line + 1
+        line = where if isinstance(where, int) else _line(where)
         self.problems.append(Problem(self.file, line, message))
 
     def root(self, data: bytes) -> yaml.Node | None:
@@ -80,12 +84,12 @@ class YamlReader:
         depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                self.refuse(event.start_mark.line + 1, "Aliases (*name) are not used here.")
+                self.refuse(_line(event), "Aliases (*name) are not used here.")
                 return False
             depth += isinstance(event, _OPENING)
             depth -= isinstance(event, _CLOSING)
             if depth > MAX_DEPTH:
-                self.refuse(event.start_mark.line + 1, "Nested too deep.")
+                self.refuse(_line(event), "Nested too deep.")
                 return False
         return True
 

@@ -14,11 +14,20 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    Uuid,
+    column,
+    false,
+    func,
+    select,
+    table,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from dask_platform.db.base import Base, pk
+
+# Courses own their tables; of a class only its unit is asked here, in SQL.
+_class = table("course_class", column("id", Uuid), column("unit_id", Uuid))
 
 
 class AttemptState(StrEnum):
@@ -84,6 +93,17 @@ class Attempt(Base):
         back_populates="attempt", order_by="HandinFile.added_at"
     )
 
+    #: Whether the student is placed at the class's unit now, as far as the actor may know.
+    #: Read with the row where the policy needs it (``undefer``), else when it is asked for.
+    student_here: Mapped[bool] = column_property(
+        func.coalesce(
+            func.dask_unit_of(person_id)
+            == select(_class.c.unit_id).where(_class.c.id == class_id).scalar_subquery(),
+            false(),
+        ),
+        deferred=True,
+    )
+
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's own form
 
 
@@ -113,6 +133,11 @@ class HandinFile(Base):
     scanned_at: Mapped[datetime | None]
 
     attempt: Mapped[Attempt] = relationship(back_populates="files")
+
+    #: Where the student is placed now, as far as the actor may know.
+    student_unit: Mapped[UUID | None] = column_property(
+        func.dask_unit_of(person_id, type_=Uuid), deferred=True
+    )
 
 
 class Marking(Base):

@@ -1,0 +1,433 @@
+"""What may be read of courses and classes, already narrowed to the actor.
+
+The other features read courses through this module alone. Everything comes back as plain frozen
+data; nothing is loaded later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Result,
+    Select,
+    String,
+    Uuid,
+    and_,
+    column,
+    func,
+    literal,
+    select,
+    table,
+)
+
+from dask_platform.db.unit_of_work import UnitOfWork
+from dask_platform.features.courses import policy  # noqa: F401 - registers the grants
+from dask_platform.features.courses.models import (
+    ClassTeacher,
+    CompetenceAim,
+    Course,
+    CourseClass,
+    Deadline,
+    Enrolment,
+    Item,
+    ItemKind,
+    Media,
+    Module,
+    Reading,
+)
+from dask_platform.kernel.actor import Actor
+from dask_platform.kernel.errors import NotVisible
+from dask_platform.kernel.messages import N_
+from dask_platform.security.permissions import Permission
+from dask_platform.security.policy import rows
+
+# Tables of identity, named as foreign keys name them; row security shows only what may be seen.
+PERSON = table(
+    "person",
+    column("id", Uuid),
+    column("kind", String),
+    column("active"),
+    column("username", String),
+    column("display_name", String),
+)
+UNIT = table("unit", column("id", Uuid), column("name", String), column("school_id", Uuid))
+
+NOTHING_HERE = N_("There is nothing here.")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassView:
+    id: UUID
+    name: str
+    unit_id: UUID
+    course_id: UUID
+    course_title: str
+    course_language: str
+    unit_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """A line in a class's table of contents. ``read``: by the actor."""
+
+    item_id: UUID
+    slug: str
+    title: str
+    kind: str
+    published: bool
+    module_id: UUID
+    module_title: str
+    read: bool
+    due_at: datetime | None
+    cutoff_at: datetime | None
+
+    @property
+    def is_page(self) -> bool:
+        return self.kind == ItemKind.PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentView:
+    """An assignment in a class. ``body_html`` is clean and its links are stored ones (see
+    ``rendering.place_links``); it is empty in lists."""
+
+    class_id: UUID
+    class_name: str
+    unit_id: UUID
+    course_title: str
+    course_language: str
+    item_id: UUID
+    slug: str
+    title: str
+    body_html: str
+    grading: str
+    text_wanted: bool
+    files_most: int
+    file_bytes_most: int
+    file_types: tuple[str, ...]
+    due_at: datetime | None
+    cutoff_at: datetime | None
+    published: bool
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AimView:
+    code: str
+    curriculum: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One page as it is stored, with what stands around it."""
+
+    in_class: ClassView
+    item_id: UUID
+    slug: str
+    title: str
+    kind: str
+    published: bool
+    body_html: str
+    aims: list[AimView]
+    contents: list[ItemView]
+
+    def neighbours(self) -> tuple[ItemView | None, ItemView | None]:
+        """What comes before and after in the table of contents."""
+        at = [one.item_id for one in self.contents].index(self.item_id)
+        before = self.contents[at - 1] if at else None
+        after = self.contents[at + 1] if at + 1 < len(self.contents) else None
+        return before, after
+
+
+@dataclass(frozen=True, slots=True)
+class StudentView:
+    person_id: UUID
+    display_name: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaView:
+    storage_key: str
+    mime: str
+    size: int
+    sha256: str
+
+
+def my_classes(uow: UnitOfWork, actor: Actor) -> list[ClassView]:
+    """The classes the actor teaches or attends now, by name."""
+    found = uow.execute(
+        _classes()
+        .where(rows(actor, Permission.COURSE_READ, CourseClass), CourseClass.ended_at.is_(None))
+        .order_by(CourseClass.name, CourseClass.id)
+    )
+    return [ClassView(*row) for row in found]
+
+
+def class_view(
+    uow: UnitOfWork,
+    actor: Actor,
+    class_id: UUID,
+    permission: Permission = Permission.COURSE_READ,
+) -> ClassView:
+    """The class, where the actor holds ``permission`` over it. Raises ``NotVisible``."""
+    row = uow.execute(
+        _classes().where(CourseClass.id == class_id, rows(actor, permission, CourseClass))
+    ).first()
+    if row is None:
+        raise NotVisible(NOTHING_HERE)
+    return ClassView(*row)
+
+
+def class_for_teacher(uow: UnitOfWork, actor: Actor, class_id: UUID) -> ClassView:
+    """The class, where the actor teaches it. Raises ``NotVisible``."""
+    return class_view(uow, actor, class_id, Permission.CLASS_TEACH)
+
+
+def class_items(uow: UnitOfWork, actor: Actor, class_id: UUID) -> list[ItemView]:
+    """The class's pages and assignments in the course's order; drafts for its teachers only."""
+    found: Result[Any] = uow.execute(
+        select(
+            Item.id,
+            Item.slug,
+            Item.title,
+            Item.kind,
+            Item.published,
+            Module.id,
+            Module.title,
+            Reading.first_at.is_not(None),
+            Deadline.due_at,
+            Deadline.cutoff_at,
+        )
+        .join_from(CourseClass, Item, Item.course_id == CourseClass.course_id)
+        .join(Module, Module.id == Item.module_id)
+        .outerjoin(
+            Reading,
+            and_(
+                Reading.item_id == Item.id,
+                Reading.class_id == CourseClass.id,
+                Reading.person_id == actor.person_id,
+            ),
+        )
+        .outerjoin(Deadline, _deadline())
+        .where(CourseClass.id == class_id, _visible(actor))
+        .order_by(Module.position, Module.id, Item.position, Item.id)
+    )
+    return [ItemView(*tuple(row)) for row in found]
+
+
+def class_page(uow: UnitOfWork, actor: Actor, class_id: UUID, slug: str) -> PageView:
+    """A page with its class, its competence aims and the table of contents, in three statements.
+
+    Raises ``NotVisible`` for another class's page, a draft to a student, and what is withdrawn.
+    """
+    row = uow.execute(
+        _classes()
+        .add_columns(
+            Item.id, Item.slug, Item.title, Item.kind, Item.published, Item.body_html, Item.aims
+        )
+        .join(Item, Item.course_id == CourseClass.course_id)
+        .where(CourseClass.id == class_id, Item.slug == slug, _visible(actor))
+    ).first()
+    if row is None:
+        raise NotVisible(NOTHING_HERE)
+    *head, item_id, item_slug, title, kind, published, body_html, codes = row
+    in_class = ClassView(*head)
+    contents = class_items(uow, actor, class_id)
+    return PageView(
+        in_class, item_id, item_slug, title, kind, published, body_html,
+        course_aims(uow, in_class.course_id, codes), contents,
+    )  # fmt: skip
+
+
+def course_aims(uow: UnitOfWork, course_id: UUID, codes: list[str]) -> list[AimView]:
+    """The aims with these codes, by code. No statement where there are none."""
+    if not codes:
+        return []
+    found = uow.execute(
+        select(CompetenceAim.code, CompetenceAim.curriculum, CompetenceAim.text)
+        .where(CompetenceAim.course_id == course_id, CompetenceAim.code.in_(codes))
+        .order_by(CompetenceAim.code)
+    )
+    return [AimView(*row) for row in found]
+
+
+def class_assignment(
+    uow: UnitOfWork, actor: Actor, class_id: UUID, item_id: UUID, *, withdrawn: bool = False
+) -> AssignmentView:
+    """The assignment in the class. ``withdrawn`` also finds one that has been taken out of the
+    course since: what was handed in to it stays readable.
+
+    Raises ``NotVisible`` for an outsider of the class, and for a draft to students.
+    """
+    row = uow.execute(
+        _assignments(actor, Item.body_html, withdrawn=withdrawn).where(
+            CourseClass.id == class_id, Item.id == item_id
+        )
+    ).first()
+    if row is None:
+        raise NotVisible(NOTHING_HERE)
+    return _assignment(row)
+
+
+def class_assignments(
+    uow: UnitOfWork, actor: Actor, class_id: UUID, *, withdrawn: bool = False
+) -> list[AssignmentView]:
+    """The class's assignments in the course's order, without their text. Empty for an outsider."""
+    return _assignment_list(uow, actor, CourseClass.id == class_id, withdrawn)
+
+
+def my_assignments(uow: UnitOfWork, actor: Actor) -> list[AssignmentView]:
+    """The assignments of all classes taught or attended, by class, in one statement."""
+    return _assignment_list(uow, actor, CourseClass.ended_at.is_(None), False)
+
+
+def class_students(uow: UnitOfWork, actor: Actor, class_id: UUID) -> list[StudentView]:
+    """Who is enrolled and placed at the class's unit now, by name.
+
+    Empty unless the actor teaches the class. Showing this is an event: ``classes.open_people``.
+    """
+    found = uow.execute(
+        select(PERSON.c.id, PERSON.c.display_name, PERSON.c.username)
+        .select_from(Enrolment)
+        .join(CourseClass, CourseClass.id == Enrolment.class_id)
+        .join(PERSON, PERSON.c.id == Enrolment.person_id)
+        .where(
+            Enrolment.class_id == class_id,
+            Enrolment.ended_at.is_(None),
+            func.dask_unit_of(Enrolment.person_id) == CourseClass.unit_id,
+            rows(actor, Permission.CLASS_TEACH, CourseClass),
+        )
+        .order_by(PERSON.c.display_name, PERSON.c.id)
+    )
+    return [StudentView(*row) for row in found]
+
+
+def class_teachers(uow: UnitOfWork, actor: Actor, class_id: UUID) -> list[StudentView]:
+    """The class's teachers, by name: for its students and for themselves."""
+    found = uow.execute(
+        select(PERSON.c.id, PERSON.c.display_name, PERSON.c.username)
+        .select_from(ClassTeacher)
+        .join(CourseClass, CourseClass.id == ClassTeacher.class_id)
+        .join(PERSON, PERSON.c.id == ClassTeacher.person_id)
+        .where(CourseClass.id == class_id, rows(actor, Permission.COURSE_READ, CourseClass))
+        .order_by(PERSON.c.display_name, PERSON.c.id)
+    )
+    return [StudentView(*row) for row in found]
+
+
+def readings(uow: UnitOfWork, actor: Actor, class_id: UUID) -> dict[UUID, set[UUID]]:
+    """Which pages each student of the class has opened. Empty unless the actor teaches it."""
+    found = uow.execute(
+        select(Reading.person_id, Reading.item_id)
+        .join(CourseClass, CourseClass.id == Reading.class_id)
+        .where(Reading.class_id == class_id, rows(actor, Permission.CLASS_TEACH, CourseClass))
+    )
+    read: dict[UUID, set[UUID]] = {}
+    for person_id, item_id in found:
+        read.setdefault(person_id, set()).add(item_id)
+    return read
+
+
+def media(uow: UnitOfWork, actor: Actor, media_id: UUID, name: str) -> MediaView:
+    """A picture of a course that the actor may read. Raises ``NotVisible``."""
+    row = uow.execute(
+        select(Media.storage_key, Media.mime, Media.size, Media.sha256)
+        .join(Course, Course.id == Media.course_id)
+        .where(
+            Media.id == media_id, Media.name == name, rows(actor, Permission.COURSE_READ, Course)
+        )
+    ).first()
+    if row is None:
+        raise NotVisible(NOTHING_HERE)
+    return MediaView(*row)
+
+
+def _classes() -> Select[Any]:
+    """The columns of ``ClassView``."""
+    return (
+        select(
+            CourseClass.id,
+            CourseClass.name,
+            CourseClass.unit_id,
+            Course.id,
+            Course.title,
+            Course.language,
+            UNIT.c.name,
+        )
+        .join(Course, Course.id == CourseClass.course_id)
+        .join(UNIT, UNIT.c.id == CourseClass.unit_id)
+    )
+
+
+def _visible(actor: Actor) -> ColumnElement[bool]:
+    """Items of a class that the actor may open: the class's own, drafts for its teachers only."""
+    return and_(
+        rows(actor, Permission.COURSE_READ, CourseClass),
+        Item.removed.is_(False),
+        _published_or_taught(actor),
+    )
+
+
+def _published_or_taught(actor: Actor) -> ColumnElement[bool]:
+    return Item.published | rows(actor, Permission.CLASS_TEACH, CourseClass)
+
+
+def _deadline() -> ColumnElement[bool]:
+    return and_(Deadline.class_id == CourseClass.id, Deadline.item_id == Item.id)
+
+
+def _assignments(actor: Actor, body: Any, *, withdrawn: bool) -> Select[Any]:
+    shown = [rows(actor, Permission.COURSE_READ, CourseClass), _published_or_taught(actor)]
+    if not withdrawn:
+        shown.append(Item.removed.is_(False))
+    return (
+        select(
+            CourseClass.id,
+            CourseClass.name,
+            CourseClass.unit_id,
+            Course.title,
+            Course.language,
+            Item.id,
+            Item.slug,
+            Item.title,
+            body,
+            Item.grading,
+            Item.text_wanted,
+            Item.files_most,
+            Item.file_bytes_most,
+            Item.file_types,
+            Deadline.due_at,
+            Deadline.cutoff_at,
+            Item.published,
+            Item.removed,
+        )
+        .join_from(CourseClass, Course, Course.id == CourseClass.course_id)
+        .join(Item, Item.course_id == Course.id)
+        .join(Module, Module.id == Item.module_id)
+        .outerjoin(Deadline, _deadline())
+        .where(Item.kind == ItemKind.ASSIGNMENT, *shown)
+    )
+
+
+def _assignment_list(
+    uow: UnitOfWork, actor: Actor, which: ColumnElement[bool], withdrawn: bool
+) -> list[AssignmentView]:
+    found = uow.execute(
+        _assignments(actor, literal("").label("body"), withdrawn=withdrawn)
+        .where(which)
+        .order_by(CourseClass.name, CourseClass.id, Module.position, Item.position, Item.id)
+    )
+    return [_assignment(row) for row in found]
+
+
+def _assignment(row: Any) -> AssignmentView:
+    values = list(row)
+    values[13] = tuple(values[13])
+    return AssignmentView(*values)
