@@ -57,10 +57,12 @@ from dask_platform.features.identity.models import (
     StaffRole,
     Unit,
 )
+from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.clock import FixedClock
 from dask_platform.kernel.ids import new_token
 from dask_platform.kernel.settings import Settings
 from dask_platform.security.passwords import CHEAP, PasswordHasher
+from dask_platform.web import sessions
 from dask_platform.web.platform import Platform
 from dask_platform.web.requests import DaskFlask
 from tests.services.postgres import PostgresServer
@@ -145,6 +147,14 @@ class World:
         client = self.anonymous()
         client.set_cookie("dask", token)
         return client
+
+    def actor(self, name: str) -> Actor:
+        """``name`` as a request would have them, in a new session."""
+        with self.platform.database.work() as uow:
+            token = self.session(name)
+            found = sessions.resume(uow, token, self.clock.now(), "127.0.0.1")
+        assert found is not None
+        return found
 
     def session(self, name: str, *, second_factor: bool = True) -> str:
         """A new session of ``name``; the token."""

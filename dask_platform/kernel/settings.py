@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     ldap_membership: str = Field(default="memberof", pattern="^(memberof|search)$")
     ldap_nested: str = Field(default="none", pattern="^(none|ad|walk)$")
     ldap_group_filter: str = "(objectClass=groupOfNames)"
+    ldap_group_base_dn: str = ""
+    ldap_lockout_minutes: int | None = Field(default=None, ge=1)
+    ldap_refusal_seconds: float = Field(default=0.3, ge=0, le=5)
     ldap_timeout_seconds: int = Field(default=5, ge=1, le=60)
     ldap_mapping_file: Path | None = None
 

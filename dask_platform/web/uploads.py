@@ -53,7 +53,10 @@ class UploadStream:
     """Where the form parser writes one file. Keeps at most ``limit`` bytes, on the disk."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        self._file = SpooledTemporaryFile(max_size=MEMORY_MOST, mode="w+b", dir=folder)  # noqa: SIM115 - closed with the request
+        # Closed with the request, not with a block.
+        self._file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(  # noqa: SIM115
+            max_size=MEMORY_MOST, mode="w+b", dir=str(folder)
+        )
         self._limit = limit
         self._hash = hashlib.sha256()
         self.size = 0

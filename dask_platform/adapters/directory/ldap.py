@@ -30,6 +30,7 @@ from dask_platform.kernel.errors import (
     ConfigurationError,
     DirectoryUnavailable,
 )
+from dask_platform.kernel.messages import N_
 from dask_platform.kernel.ports import Clock, DirectoryPerson
 
 T = TypeVar("T")
@@ -37,8 +38,8 @@ T = TypeVar("T")
 LONGEST_NAME = 256
 LONGEST_PASSWORD = 1024
 
-_WRONG = "The user name or the password is wrong."
-_SILENT = "The school's user directory does not answer. Wait a little and try again."
+WRONG = N_("The user name or the password is wrong.")
+SILENT = N_("The school's user directory does not answer. Wait a little and try again.")
 
 _log = logging.getLogger(__name__)
 
@@ -107,9 +108,9 @@ class LdapDirectory:
     def authenticate(self, username: str, password: str) -> DirectoryPerson:
         """See the port. A person without any mapped group comes back with no grants."""
         if not is_sendable_name(username, LONGEST_NAME):
-            raise BadCredentials(_WRONG)
+            raise BadCredentials(WRONG)
         if not is_sendable_password(password, LONGEST_PASSWORD):
-            raise BadCredentials(_WRONG)
+            raise BadCredentials(WRONG)
         began = self._monotonic()
         try:
             return self._ask(lambda session: self._log_in(session, username, password))
@@ -156,7 +157,7 @@ class LdapDirectory:
             else:
                 self._answered(url)
                 return answer
-        raise DirectoryUnavailable(_SILENT) from problem
+        raise DirectoryUnavailable(SILENT) from problem
 
     def _answered(self, url: str) -> None:
         if self._servers.answered(url):
@@ -173,7 +174,7 @@ class LdapDirectory:
             if hits:
                 _log.warning("a user name finds more than one entry; the user filter is too wide")
             session.try_password(f"cn={uuid.uuid4().hex},{settings.base_dn}", password)
-            raise BadCredentials(_WRONG)
+            raise BadCredentials(WRONG)
         entry = hits[0]
         answer = session.try_password(entry.dn, password)
         now = self._clock.now()
@@ -185,7 +186,7 @@ class LdapDirectory:
         if refusal:
             raise AccountRefused(refusal)
         if not answer.accepted:
-            raise BadCredentials(_WRONG)
+            raise BadCredentials(WRONG)
         return self._person(entry, self._membership.grants_of(session, entry), None)
 
     def _everyone(self, session: Session) -> list[DirectoryPerson]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from dask_platform.adapters.directory import state
+from dask_platform.adapters.directory.ldap import LONGEST_NAME, LONGEST_PASSWORD, SILENT, WRONG
 from dask_platform.adapters.directory.names import fold, is_sendable_name, is_sendable_password
 from dask_platform.kernel.errors import AccountRefused, BadCredentials, DirectoryUnavailable
 from dask_platform.kernel.ports import DirectoryPerson
@@ -59,14 +60,16 @@ class MemoryDirectory:
 
     def authenticate(self, username: str, password: str) -> DirectoryPerson:
         """See the port."""
-        if not is_sendable_name(username, 256) or not is_sendable_password(password, 1024):
-            raise BadCredentials("The user name or the password is wrong.")
+        if not is_sendable_name(username, LONGEST_NAME):
+            raise BadCredentials(WRONG)
+        if not is_sendable_password(password, LONGEST_PASSWORD):
+            raise BadCredentials(WRONG)
         self.check()
         person = self._named(username)
         if person is not None and person.locked:
             raise AccountRefused(state.LOCKED)
         if person is None or person.password != password:
-            raise BadCredentials("The user name or the password is wrong.")
+            raise BadCredentials(WRONG)
         if person.disabled:
             raise AccountRefused(state.DISABLED)
         return person.seen()
@@ -79,9 +82,7 @@ class MemoryDirectory:
     def check(self) -> None:
         """See the port."""
         if self.down:
-            raise DirectoryUnavailable(
-                "The school's user directory does not answer. Wait a little and try again."
-            )
+            raise DirectoryUnavailable(SILENT)
 
     def _named(self, username: str) -> MemoryPerson | None:
         wanted = fold(username)

@@ -76,7 +76,8 @@ def verify(uow: UnitOfWork, *, expect: Mark | None = None) -> Verdict:
     head = uow.execute(_HEAD).one()
     if expect is not None:
         anchors.append(expect)
-    verdict = walk(uow.execute(_READ).mappings(), anchors)
+    with uow.execute(_READ) as rows:  # closed when the walk stops at a broken link
+        verdict = walk(rows.mappings(), anchors)
     if verdict.broken_at is None and (head.seq, bytes(head.hash)) != (
         verdict.end.seq,
         verdict.end.hash,

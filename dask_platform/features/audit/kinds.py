@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     CLASS_ENROLLED = "class.enrolled"
     CLASS_LIST_READ = "class.list_read"
     CLASS_TEACHER_ADDED = "class.teacher_added"
+    CLASS_TEACHER_REMOVED = "class.teacher_removed"
     CLASS_UNENROLLED = "class.unenrolled"
     CONTENT_LOADED = "content.loaded"
     COURSE_CHANGED = "course.changed"

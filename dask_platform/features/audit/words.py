@@ -21,6 +21,7 @@ WORDS: dict[EventKind, LazyString] = {
     EventKind.CLASS_ENROLLED: _l("Enrolled a student"),
     EventKind.CLASS_LIST_READ: _l("Opened a class list"),
     EventKind.CLASS_TEACHER_ADDED: _l("Added a teacher to a class"),
+    EventKind.CLASS_TEACHER_REMOVED: _l("Took a teacher out of a class"),
     EventKind.CLASS_UNENROLLED: _l("Took a student out of a class"),
     EventKind.CONTENT_LOADED: _l("Loaded courses from files"),
     EventKind.COURSE_CHANGED: _l("Changed a course"),

@@ -55,9 +55,7 @@ class ClassWork:
     @property
     def waiting(self) -> int:
         """How many pieces of work wait for marking."""
-        return sum(
-            cell is not None and cell.waiting for row in self.students for cell in row.cells
-        )
+        return sum(cell is not None and cell.waiting for row in self.students for cell in row.cells)
 
 
 def class_work(uow: UnitOfWork, actor: Actor, class_id: UUID) -> ClassWork:
@@ -105,4 +103,4 @@ def _newest(uow: UnitOfWork, actor: Actor, class_id: UUID) -> dict[tuple[UUID, U
         .where(Attempt.class_id == class_id, rows(actor, Permission.ATTEMPT_READ, Attempt))
         .order_by(Attempt.number)
     )
-    return {(person, item): Cell(*rest) for person, item, *rest in found}
+    return {(row[0], row[1]): Cell(*row[2:]) for row in found}

@@ -15,10 +15,10 @@ OLD_FORM = _l("This form was too old. Load the page again.")
 VERSION_MOST = 2_000_000_000
 
 
-class VersionField(IntegerField):  # type: ignore[misc]
+class VersionField(IntegerField):
     """The version that a page was made from, 0 for none."""
 
-    widget = HiddenInput()
+    widget = HiddenInput()  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__(
@@ -29,7 +29,7 @@ class VersionField(IntegerField):  # type: ignore[misc]
         )
 
 
-class DraftForm(FlaskForm):  # type: ignore[misc]
+class DraftForm(FlaskForm):
     """A student's text and files, in one form that works without script."""
 
     version = VersionField()
@@ -37,14 +37,14 @@ class DraftForm(FlaskForm):  # type: ignore[misc]
     file = MultipleFileField(_l("Add a file"))
 
 
-class HandInForm(FlaskForm):  # type: ignore[misc]
-    """The last step: ``attempt`` is the draft, ``shown`` the fingerprint of what was on the page."""
+class HandInForm(FlaskForm):
+    """The last step: ``attempt`` is the draft, ``shown`` the fingerprint of what was shown."""
 
     attempt = HiddenField(validators=[InputRequired(OLD_FORM)])
     shown = HiddenField(validators=[InputRequired(OLD_FORM)])
 
 
-class MarkingForm(FlaskForm):  # type: ignore[misc]
+class MarkingForm(FlaskForm):
     version = VersionField()
     grade = RadioField(_l("Grade"), validate_choice=False)
     comment = TextAreaField(_l("Comment to the student"))

@@ -45,7 +45,7 @@ RETURNED_ALREADY = N_(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A marking as a teacher typed it. ``version`` is that of the one it was typed upon, 0: none."""
+    """A marking as typed. ``version`` is that of the marking it was typed upon, 0 for none."""
 
     grade: str | None
     comment: str
@@ -157,7 +157,7 @@ def open_quarantine(uow: UnitOfWork, actor: Actor) -> list[queries.StoppedFile]:
 def _ready(
     uow: UnitOfWork, actor: Actor, attempt_id: UUID, given: Given
 ) -> tuple[Attempt, AssignmentView, Given]:
-    """The attempt, locked so that two teachers come one after the other, and what was typed, clean."""
+    """The attempt, locked so that two teachers come one after the other; what was typed, clean."""
     attempt = queries.load_attempt(uow, actor, attempt_id, Permission.MARKING_WRITE, lock=True)
     assignment = class_assignment(uow, actor, attempt.class_id, attempt.item_id, withdrawn=True)
     grade = given.grade or None
@@ -204,6 +204,4 @@ def _write(
 
 
 def _unit_of_class(uow: UnitOfWork, actor: Actor, attempt: Attempt) -> UUID:
-    return class_assignment(
-        uow, actor, attempt.class_id, attempt.item_id, withdrawn=True
-    ).unit_id
+    return class_assignment(uow, actor, attempt.class_id, attempt.item_id, withdrawn=True).unit_id

@@ -39,7 +39,7 @@ class AttemptState(StrEnum):
 
 
 class ScanState(StrEnum):
-    """``refused``: the scanner answered but would not judge; treated like infected, said otherwise."""
+    """``refused``: the scanner answered but would not judge; treated like infected."""
 
     CLEAN = "clean"
     INFECTED = "infected"
@@ -108,7 +108,7 @@ class Attempt(Base):
 
 
 class HandinFile(Base):
-    """A file of an attempt. Its row is invisible to the teacher until the scanner has cleared it."""
+    """A file of an attempt. A teacher cannot see its row until the scanner has cleared it."""
 
     __tablename__ = "handin_file"
     __personal__ = True
@@ -146,9 +146,7 @@ class Marking(Base):
     __tablename__ = "marking"
     __personal__ = True
     __table_args__ = (
-        CheckConstraint(
-            "grade IN ('1','2','3','4','5','6','passed','failed')", name="grade"
-        ),
+        CheckConstraint("grade IN ('1','2','3','4','5','6','passed','failed')", name="grade"),
     )
 
     attempt_id: Mapped[UUID] = mapped_column(ForeignKey("attempt.id"), primary_key=True)

@@ -60,7 +60,7 @@ class MarkingView:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """An attempt with the files the actor may see. ``marking`` is None until there is one to see."""
+    """An attempt with the files the actor may see; ``marking`` None while there is none to see."""
 
     id: UUID
     class_id: UUID
@@ -122,9 +122,7 @@ def fingerprint(version: int, files: Iterable[UUID]) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def own_attempts(
-    uow: UnitOfWork, actor: Actor, class_id: UUID, item_id: UUID
-) -> list[AttemptView]:
+def own_attempts(uow: UnitOfWork, actor: Actor, class_id: UUID, item_id: UUID) -> list[AttemptView]:
     """The actor's own attempts at an assignment, newest first. Two statements."""
     return _views(
         uow,
@@ -153,7 +151,9 @@ def load_attempt(
     lock: bool = False,
 ) -> Attempt:
     """The row itself, authorised; with ``lock`` nobody else changes it until the commit."""
-    statement = select(Attempt).where(Attempt.id == attempt_id).options(undefer(Attempt.student_here))
+    statement = (
+        select(Attempt).where(Attempt.id == attempt_id).options(undefer(Attempt.student_here))
+    )
     if lock:
         statement = statement.with_for_update(of=Attempt).execution_options(populate_existing=True)
     found = uow.scalars(statement).one_or_none()
@@ -163,7 +163,9 @@ def load_attempt(
     return found
 
 
-def file(uow: UnitOfWork, actor: Actor, attempt_id: UUID, file_id: UUID) -> tuple[Attempt, HandinFile]:
+def file(
+    uow: UnitOfWork, actor: Actor, attempt_id: UUID, file_id: UUID
+) -> tuple[Attempt, HandinFile]:
     """A file that the actor may have: own and not stopped, or handed in to the actor and clean."""
     found = load_attempt(uow, actor, attempt_id, Permission.ATTEMPT_READ)
     wanted = uow.scalars(
@@ -224,17 +226,15 @@ def student_tasks(
 
 def waiting(uow: UnitOfWork, actor: Actor) -> dict[UUID, int]:
     """Per class taught: how many pieces of work are handed in and not yet returned."""
-    return {
-        class_id: count
-        for class_id, count in uow.execute(
-            select(Attempt.class_id, func.count())
-            .where(
-                rows(actor, Permission.MARKING_WRITE, Attempt),
-                Attempt.state == AttemptState.HANDED_IN,
-            )
-            .group_by(Attempt.class_id)
+    found = uow.execute(
+        select(Attempt.class_id, func.count())
+        .where(
+            rows(actor, Permission.MARKING_WRITE, Attempt),
+            Attempt.state == AttemptState.HANDED_IN,
         )
-    }
+        .group_by(Attempt.class_id)
+    )
+    return {class_id: count for class_id, count in found}  # noqa: C416 - rows, not pairs
 
 
 def teacher_queue(uow: UnitOfWork, actor: Actor) -> list[tuple[UUID, str, int]]:

@@ -57,11 +57,12 @@ HANDED_IN_ALREADY = N_(
     "has returned it."
 )
 CLOSED = N_(
-    "The time to hand in is over. Your text is kept as a draft. Ask your teacher for a new deadline."
+    "The time to hand in is over. Your text is kept as a draft. Ask your teacher for a new "
+    "deadline."
 )
 CLOSED_FILE = N_(
-    "The time to hand in is over, so %(file)s was not added. Your text is kept as a draft. Ask your "
-    "teacher for a new deadline."
+    "The time to hand in is over, so %(file)s was not added. Your text is kept as a draft. Ask "
+    "your teacher for a new deadline."
 )
 OTHER_WINDOW = N_(
     "This text was changed in another window after you opened it here. Nothing was overwritten. "
@@ -72,7 +73,9 @@ CHANGED_SINCE = N_(
     "more, then hand it in."
 )
 NOTHING_TO_HAND_IN = N_("There is nothing to hand in yet. Write a text or add a file first.")
-TAKES_NO_FILES = N_("%(file)s was not added: this assignment takes no files. Write in the text box.")
+TAKES_NO_FILES = N_(
+    "%(file)s was not added: this assignment takes no files. Write in the text box."
+)
 TOO_MANY = N_(
     "%(file)s was not added: you can hand in at most %(most)s files here. Remove one first, or put "
     "the pages together in one file."
@@ -86,7 +89,9 @@ WRONG_KIND = N_(
     "%(file)s was not added: its content is of a kind that this assignment does not take. You can "
     "add: %(kinds)s. Save it as one of these, then add it."
 )
-TOO_MANY_STOPPED = N_("%(file)s was not added: too many files were stopped here. Talk to your teacher.")
+TOO_MANY_STOPPED = N_(
+    "%(file)s was not added: too many files were stopped here. Talk to your teacher."
+)
 STOPPED_STAYS = N_("A file that was stopped cannot be removed. Your teacher does not get it.")
 
 
@@ -127,7 +132,13 @@ def is_late(assignment: AssignmentView, now: datetime) -> bool:
 
 
 def save(
-    uow: UnitOfWork, actor: Actor, assignment: AssignmentView, *, text: str, version: int, now: datetime
+    uow: UnitOfWork,
+    actor: Actor,
+    assignment: AssignmentView,
+    *,
+    text: str,
+    version: int,
+    now: datetime,
 ) -> Attempt:
     """Keep the text as the draft, also after the cut-off: what was written is never lost.
 
@@ -274,7 +285,7 @@ def hand_in(
 def start_again(
     uow: UnitOfWork, actor: Actor, assignment: AssignmentView, now: datetime
 ) -> Attempt:
-    """A new draft after a return, beginning with a copy of the text. Asked twice, it is the same."""
+    """A new draft after a return, beginning with a copy of the text. Asked twice, it is one."""
     if is_closed(assignment, now):
         raise Closed(CLOSED)
     return _draft(uow, actor, assignment, now, again=True)
@@ -396,9 +407,7 @@ def _draft(
     return found
 
 
-def _existing_draft(
-    uow: UnitOfWork, actor: Actor, assignment: AssignmentView
-) -> Attempt | None:
+def _existing_draft(uow: UnitOfWork, actor: Actor, assignment: AssignmentView) -> Attempt | None:
     found = _locked(uow, actor, assignment)
     if found is not None:
         authorise(actor, Permission.ATTEMPT_WRITE, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
@@ -15,6 +16,7 @@ from dask_platform.features.courses.words import deadline_words
 from dask_platform.features.handins import queries, service
 from dask_platform.features.handins.blueprint import class_trail, handins
 from dask_platform.features.handins.forms import DraftForm, HandInForm
+from dask_platform.features.handins.marking import open_attempt
 from dask_platform.features.handins.service import Received
 from dask_platform.features.handins.words import say
 from dask_platform.kernel.errors import (
@@ -26,11 +28,15 @@ from dask_platform.kernel.errors import (
     NotVisible,
     StorageUnavailable,
 )
+from dask_platform.kernel.messages import N_
 from dask_platform.security.permissions import Permission
 from dask_platform.web import uploads
 from dask_platform.web.access import requires
 from dask_platform.web.context import actor, platform, uow
 from dask_platform.web.errors import status_of
+
+OLD_FORM = N_("This form was too old. Nothing was changed. Look at it and send it once more.")
+NO_FILE = N_("No file was added. Choose a file first, then add it.")
 
 ROOT = "/classes/<uuid:class_id>/assignments/<uuid:item_id>"
 
@@ -77,7 +83,7 @@ def hand_in(class_id: UUID, item_id: UUID) -> ResponseReturnValue:
         return _last_step(found)
     form = HandInForm()
     if not form.validate_on_submit():
-        return _last_step(found, Invalid("This form was too old. Load the page again."))
+        return _last_step(found, Invalid(OLD_FORM))
     try:
         done = service.hand_in(
             uow(), actor(), found, attempt_id=_uuid(form.attempt.data), shown=form.shown.data,
@@ -104,7 +110,7 @@ def again(class_id: UUID, item_id: UUID) -> ResponseReturnValue:
 @requires(Permission.ATTEMPT_READ)
 def receipt(attempt_id: UUID) -> ResponseReturnValue:
     """What was handed in and when, with the hashes that prove it. Made for paper too."""
-    found, task = queries_with_task(attempt_id)
+    found, task = open_attempt(uow(), actor(), attempt_id)
     if found.draft:
         raise NotVisible("There is nothing here.")
     title = task.title if task else _("Assignment")
@@ -116,15 +122,6 @@ def receipt(attempt_id: UUID) -> ResponseReturnValue:
         own=found.person_id == actor().person_id,
         crumbs=trail(task, (_("Receipt"), None)),
     )
-
-
-def queries_with_task(
-    attempt_id: UUID,
-) -> tuple[queries.AttemptView, AssignmentView | None]:
-    """The attempt and its assignment, and the log entry where it is somebody else's."""
-    from dask_platform.features.handins.marking import open_attempt
-
-    return open_attempt(uow(), actor(), attempt_id)
 
 
 def trail(
@@ -153,11 +150,11 @@ def _keep(
     found = courses.class_assignment(uow(), actor(), class_id, item_id)
     form = DraftForm()
     if not form.validate_on_submit():
-        return _page(found, form=form, error=Invalid("This form was too old. Load the page again."))
+        return _page(found, form=form, error=Invalid(OLD_FORM))
     arrived = uploads.incoming(request.files.getlist(form.file.name))
     problems: list[DaskError] = []
     if file_wanted and not arrived:
-        problems.append(Invalid("Choose a file first, then add it."))
+        problems.append(Invalid(NO_FILE))
     received = _receive(found, arrived, problems)
     try:
         service.save(
@@ -277,7 +274,7 @@ def _last_step(found: AssignmentView, error: DaskError | None = None) -> Respons
         possible=draft.sendable and not service.is_closed(found, _now()),
         crumbs=trail(found, (_("Hand in"), None)),
     )
-    return page, status_of(error) if error else 200
+    return page, status_of(error) if error and request.method == "POST" else 200
 
 
 def _address(found: AssignmentView) -> str:
@@ -293,3 +290,8 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotVisible("There is nothing here.") from None
+
+
+from dask_platform.features.handins import staff_views  # noqa: E402 - its pages join the blueprint
+
+__all__ = ["handins", "staff_views"]

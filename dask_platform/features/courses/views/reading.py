@@ -65,9 +65,7 @@ def item(class_id: UUID, slug: str) -> str | AnyResponse:
     work, who = uow(), actor()
     page = queries.class_page(work, who, class_id, slug)
     if page.kind == ItemKind.ASSIGNMENT:
-        return redirect(
-            url_for("handins.assignment", class_id=class_id, item_id=page.item_id), 303
-        )
+        return redirect(url_for("handins.assignment", class_id=class_id, item_id=page.item_id), 303)
     mark_read(work, who, page, platform().clock.now())
 
     def address(other: str) -> str:

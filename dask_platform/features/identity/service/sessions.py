@@ -17,7 +17,7 @@ from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.audit import service as audit
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.identity.models import LoginSession, Person, Placement, Room, Unit
-from dask_platform.features.identity.queries import placed_now
+from dask_platform.features.identity.queries import live, placed_now
 from dask_platform.kernel.actor import Actor, Role
 from dask_platform.kernel.errors import NotVisible
 from dask_platform.kernel.ids import new_id, new_token
@@ -94,15 +94,6 @@ def _end_others(uow: UnitOfWork, actor: Actor, now: datetime) -> None:
             subject_id=actor.person_id,
         )
     _end(uow, now, EndReason.RAN_OUT, *mine)
-
-
-def live(now: datetime) -> ColumnElement[bool]:
-    """Sessions that the next request would still go through with."""
-    return (
-        LoginSession.ended_at.is_(None)
-        & (LoginSession.idle_until > now)
-        & (LoginSession.expires_at > now)
-    )
 
 
 def _end(

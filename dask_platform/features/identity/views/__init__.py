@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app, url_for
 from flask.blueprints import BlueprintSetupState
+from flask_babel import lazy_gettext as _l
 
 from dask_platform.features.identity import policy as policy
 from dask_platform.kernel.settings import Environment
 from dask_platform.security.passwords import CHEAP, STANDARD, PasswordHasher
+from dask_platform.security.permissions import Permission
+from dask_platform.web import navigation
 
 HASHER = "dask.passwords"
+
+navigation.add(
+    navigation.Entry(70, _l("Rooms"), "identity.rooms", Permission.SESSIONS_END),
+    navigation.Entry(80, _l("People"), "identity.people", Permission.PEOPLE_READ),
+    navigation.Entry(95, _l("Your account"), "identity.account", Permission.ACCOUNT_SELF),
+)
 
 identity = Blueprint("identity", "dask_platform.features.identity", template_folder="templates")
 

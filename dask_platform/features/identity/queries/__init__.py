@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, text
 
 from dask_platform.db.unit_of_work import UnitOfWork
-from dask_platform.features.identity.models import Person, Placement, StaffRole, Unit
+from dask_platform.features.identity.models import LoginSession, Person, Placement, StaffRole, Unit
 from dask_platform.kernel.actor import STAFF_ROLES, Actor, Role
 from dask_platform.kernel.errors import NotVisible
 
@@ -50,6 +50,15 @@ def role_holds_now() -> ColumnElement[bool]:
     """Staff roles that hold, by the database's clock."""
     return (StaffRole.starts_at <= func.now()) & or_(
         StaffRole.ends_at.is_(None), StaffRole.ends_at > func.now()
+    )
+
+
+def live(now: datetime) -> ColumnElement[bool]:
+    """Sessions that the next request would still go through with."""
+    return (
+        LoginSession.ended_at.is_(None)
+        & (LoginSession.idle_until > now)
+        & (LoginSession.expires_at > now)
     )
 
 
@@ -154,3 +163,8 @@ def own_account(uow: UnitOfWork, actor: Actor) -> OwnAccount:
         (role, names[unit]) for role, units in actor.roles.items() for unit in units if unit in names
     ]
     return OwnAccount(actor.username, actor.display_name, key is None, tuple(sorted(places)))
+
+
+def is_of_directory(uow: UnitOfWork, person_id: UUID) -> bool:
+    """Whether the county's directory keeps this person."""
+    return uow.scalar(select(Person.directory_key).where(Person.id == person_id)) is not None
