@@ -79,9 +79,7 @@ def world(template: Template, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def shared_world(
-    template: Template, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+def shared_world(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The same school for a whole module of tests that only look."""
     with template.copy() as name:
         made = World(template.server, name, tmp_path_factory.mktemp("world"))

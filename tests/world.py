@@ -95,7 +95,9 @@ class Client(FlaskClient):
         key = self.application.secret_key
         return str(URLSafeTimedSerializer(key, salt="wtf-csrf-token").dumps(raw))
 
-    def post_form(self, url: str, data: dict[str, Any] | None = None, **kwargs: Any) -> TestResponse:
+    def post_form(
+        self, url: str, data: dict[str, Any] | None = None, **kwargs: Any
+    ) -> TestResponse:
         return self.post(url, data={"csrf_token": self.csrf_token(), **(data or {})}, **kwargs)
 
 
@@ -112,6 +114,7 @@ class World:
             secret_key=SecretStr("a secret for tests alone, long enough for anything"),
             **settings,
         )
+        FilesystemStore(self.settings.files_folder).ensure_folder()
         self.platform = self._platform("dask_web")
         self.directory = MemoryDirectory()
         self.ids: dict[str, UUID] = {}
@@ -281,9 +284,7 @@ class World:
             uow.add(LocalCredential(person_id=person.id, password_hash=hashed, changed_at=since))
             unit_id = self.id(unit_slug)
             if role:
-                uow.add(
-                    StaffRole(person_id=person.id, unit_id=unit_id, role=role, starts_at=since)
-                )
+                uow.add(StaffRole(person_id=person.id, unit_id=unit_id, role=role, starts_at=since))
             else:
                 uow.add(Placement(person_id=person.id, unit_id=unit_id, starts_at=since))
         uow.flush()
@@ -325,7 +326,5 @@ class World:
             uow.flush()
             uow.add(ClassTeacher(class_id=made.id, person_id=self.id(teacher), since=now))
             for student in students:
-                uow.add(
-                    Enrolment(class_id=made.id, person_id=self.id(student), enrolled_at=now)
-                )
+                uow.add(Enrolment(class_id=made.id, person_id=self.id(student), enrolled_at=now))
         uow.flush()

@@ -113,7 +113,13 @@ def _faults(message: object, known: Catalog) -> list[str]:
     key = message.id  # type: ignore[attr-defined]
     shown = key if isinstance(key, str) else key[0]
     found = known.get(key)
-    texts = [] if found is None else [found.string] if isinstance(found.string, str) else list(found.string)
+    texts = (
+        []
+        if found is None
+        else [found.string]
+        if isinstance(found.string, str)
+        else list(found.string)
+    )
     if not texts or not all(texts):
         return [f"no translation of {shown!r}"]
     if found is not None and found.fuzzy:

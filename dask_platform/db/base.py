@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
             )
         super().__init_subclass__(**kwargs)
         if "__tablename__" in cls.__dict__:
-            cls.__table__.info["personal"] = cls.__personal__
+            cls.metadata.tables[cls.__tablename__].info["personal"] = cls.__personal__
 
 
 def pk() -> Mapped[UUID]:

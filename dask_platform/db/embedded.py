@@ -111,7 +111,7 @@ class EmbeddedPostgres:
                 extra_groups=[] if self._user else None,
                 # A terminal's Ctrl-C must not reach the server before its clients have ended.
                 start_new_session=True,
-                preexec_fn=lambda: die_with_parent(signal.SIGQUIT),  # noqa: PLW1509
+                preexec_fn=lambda: die_with_parent(signal.SIGQUIT),
             )
         deadline = time.monotonic() + timeout
         while not self.running():

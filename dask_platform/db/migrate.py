@@ -46,7 +46,9 @@ def downgrade(owner_url: str, revision: str) -> None:
 
 def current_and_head(url: str) -> tuple[str | None, str | None]:
     """The database's revision and the newest one there is; equal when nothing is to be done."""
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool)
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool
+    )
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current, ScriptDirectory.from_config(alembic_config()).get_current_head()
@@ -61,7 +63,9 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def _alembic(url: str, act: Callable[[Config], None]) -> None:
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool)
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool
+    )
     with engine.connect() as connection:
         act(alembic_config(connection))
         connection.commit()

@@ -81,13 +81,16 @@ class UnitOfWork(Session):
         self.bag.clear()
         super().rollback()
 
-    def enqueue(self, task: str, *, queue: str = "default", lock: str | None = None, **args: Any) -> None:
+    def enqueue(
+        self, task: str, *, queue: str = "default", lock: str | None = None, **args: Any
+    ) -> None:
         """Put a job in the queue, in this transaction: it exists exactly if the commit does.
 
         ``args`` carry ids only, never personal data: jobs are readable to the worker's operator.
         """
         self.execute(
-            DEFER, {"task": task, "args": json.dumps(args, default=str), "queue": queue, "lock": lock}
+            DEFER,
+            {"task": task, "args": json.dumps(args, default=str), "queue": queue, "lock": lock},
         )
 
 

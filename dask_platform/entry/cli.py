@@ -32,6 +32,7 @@ LAZY = {
     "room": "dask_platform.features.identity.cli:room",
     "serve": "dask_platform.entry.commands:serve",
     "settings": "dask_platform.entry.commands:settings",
+    "store": "dask_platform.entry.commands:store",
     "unit": "dask_platform.features.identity.cli:unit",
     "worker": "dask_platform.entry.commands:worker",
 }

@@ -62,6 +62,20 @@ def upgrade(context: CommandContext, revision: str) -> None:
 
 
 @click.group()
+def store() -> None:
+    """Where files are kept."""
+
+
+@store.command()
+def prepare() -> None:
+    """Make the folder or the bucket, once, before the first start."""
+    from dask_platform.entry.wiring import prepare_files
+
+    prepare_files(load_settings())
+    click.echo("the file store is ready")
+
+
+@click.group()
 def html() -> None:
     """HTML from outside."""
 

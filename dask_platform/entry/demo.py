@@ -27,7 +27,7 @@ from dask_platform.db import migrate
 from dask_platform.db.embedded import DATABASE, EmbeddedPostgres, die_with_parent
 from dask_platform.entry import demo_data
 from dask_platform.entry.commands import ROOT
-from dask_platform.entry.wiring import build_platform, configure_logging
+from dask_platform.entry.wiring import build_platform, configure_logging, prepare_files
 from dask_platform.kernel.errors import Unavailable
 from dask_platform.kernel.settings import Settings, load_settings
 
@@ -35,7 +35,7 @@ START_SECONDS = 60
 STOP_SECONDS = 15
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """A signal asked for the end."""
 
 
@@ -59,7 +59,7 @@ def demo() -> None:
     try:
         with _only_one(settings.home), ExitStack() as stack:
             _serve(settings, port, stack)
-    except _Stop:
+    except _StopError:
         return
 
 
@@ -70,6 +70,7 @@ def _serve(settings: Settings, port: int, stack: ExitStack) -> None:
     migrate.ensure_roles(database.url(database="postgres"))
     database.create_database(DATABASE)
     migrate.upgrade(database.url("dask_owner"))
+    prepare_files(settings)
     platform = build_platform(settings, role="owner")
     try:
         demo_data.load(platform, ROOT / "content")
@@ -108,7 +109,7 @@ def _child(
         stdin=subprocess.DEVNULL,
         # Ctrl-C goes to this process alone, which then stops the others in order.
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509
+        preexec_fn=die_with_parent,
     )
     stack.callback(_end, child)
     return child
@@ -177,4 +178,4 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
     # Once: a second Ctrl-C must not interrupt the stopping.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise _Stop
+    raise _StopError

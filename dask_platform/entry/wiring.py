@@ -77,8 +77,20 @@ def build_files(settings: Settings) -> FileStore:
             accel_prefix=ACCEL_S3 if settings.accel_redirect else None,
         )
     return FilesystemStore(
-        settings.files_folder, accel_prefix=ACCEL_FILES if settings.accel_redirect else None
+        settings.files_folder,
+        accel_prefix=ACCEL_FILES if settings.accel_redirect else None,
+        group_readable=settings.store_group_readable,
     )
+
+
+def prepare_files(settings: Settings) -> None:
+    """Make the folder or the bucket. Set-up alone does this: at any other time a store that is not
+    there is a fault, not an empty store."""
+    store = build_files(settings)
+    if isinstance(store, S3Store):
+        store.ensure_bucket()
+    elif isinstance(store, FilesystemStore):
+        store.ensure_folder()
 
 
 def build_scanner(settings: Settings) -> Scanner:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 
@@ -56,6 +56,10 @@ class FileStore(Protocol):
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, datetime]]:
         """Every key under ``prefix`` with the time it was written, in key order."""
+        ...
+
+    def sweep(self, older_than: timedelta = timedelta(hours=24)) -> int:
+        """Remove what broken-off writes left behind; how many. Never touches a visible key."""
         ...
 
     def internal_path(self, key: str) -> str | None:

@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     store: StoreKind = StoreKind.FOLDER
     store_folder: Path | None = None
     store_folder_accepted: bool = False
+    store_group_readable: bool = False
     accel_redirect: bool = False
     s3_endpoint: str | None = None
     s3_bucket: str = "dask-files"

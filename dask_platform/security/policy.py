@@ -1,9 +1,9 @@
-"""The policy engine: one table answers both "may this actor do this to this object" and "which rows
-may this actor list".
+"""The policy engine: one table answers both "may this actor do this to this object" and "which
+rows may this actor list".
 
-A feature's ``policy.py`` registers grants, one a line: a role, a permission, a sentence that a
-headmaster can read, and the condition twice: on an object (``holds``) and as SQL (``rows``). What no
-grant allows is refused. ``tests/security/test_policy_agreement.py`` shows that the two agree.
+A feature's ``policy.py`` registers grants: a role, a permission, a sentence that a headmaster can
+read, and the condition twice: on an object (``holds``) and as SQL (``rows``). What no grant allows
+is refused. ``tests/security/test_policy_agreement.py`` shows that the two agree.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def authorise(actor: Actor | None, permission: Permission, thing: object | None 
 
 
 def rows(actor: Actor, permission: Permission, model: type[Any]) -> ColumnElement[bool]:
-    """A condition for ``WHERE``: the rows of ``model`` over which the actor holds the permission."""
+    """For ``WHERE``: the rows of ``model`` over which the actor holds the permission."""
     found: list[ColumnElement[bool]] = [
         grant.rows(actor)
         for grant in _grants.get(permission, ())

@@ -53,11 +53,11 @@ def oslo_datetime(at: datetime | None) -> str:
     local = to_oslo(at).replace(tzinfo=None)
     day = format_date(local, "full")
     clock = format_datetime(local, "HH:mm" if locale_code() == "en" else "HH.mm", rebase=False)
-    return _("%(day)s at %(clock)s", day=day, clock=clock)
+    return str(_("%(day)s at %(clock)s", day=day, clock=clock))
 
 
 def oslo_date(at: datetime | None) -> str:
-    return format_date(to_oslo(at).replace(tzinfo=None), "long") if at else ""
+    return str(format_date(to_oslo(at).replace(tzinfo=None), "long")) if at else ""
 
 
 def oslo_stamp(at: datetime | None) -> str:
@@ -67,7 +67,7 @@ def oslo_stamp(at: datetime | None) -> str:
 
 def plain_day(day: date) -> str:
     """«16. november 2026»."""
-    return format_date(day, "long")
+    return str(format_date(day, "long"))
 
 
 def filesize(size: int | None) -> str:

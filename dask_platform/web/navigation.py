@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flask import request, url_for
-from flask_babel import LazyString
+from flask_babel.speaklater import LazyString
 
 from dask_platform.kernel.actor import Actor
 from dask_platform.security.permissions import Permission

@@ -14,7 +14,8 @@ from dask_platform.kernel.settings import Settings
 from dask_platform.security.addresses import RoomMap
 
 ROOMS = text(
-    "SELECT n.room_id, r.unit_id, n.network::text FROM room_network n JOIN room r ON r.id = n.room_id"
+    "SELECT n.room_id, r.unit_id, n.network::text"
+    " FROM room_network n JOIN room r ON r.id = n.room_id"
 )
 ROOMS_FRESH_FOR = timedelta(seconds=30)
 

@@ -91,9 +91,10 @@ class DaskFlask(Flask):
         settings = platform().settings
         if actor.is_student and not _in_own_room(actor):
             raise NotAuthenticated("Log in from a classroom of your unit.")
-        if actor.is_staff and not access.before_second_factor and not actor.second_factor:
-            if settings.second_factor_required or actor.has_second_factor:
-                raise SecondFactorNeeded("Confirm with your second factor.")
+        wanted = settings.second_factor_required or actor.has_second_factor
+        early = access.before_second_factor or actor.second_factor
+        if actor.is_staff and wanted and not early:
+            raise SecondFactorNeeded("Confirm with your second factor.")
         if not may_ever(actor, access.permission):
             raise NotVisible("There is nothing here.")
 
@@ -119,6 +120,11 @@ def _limit_body(access: Access | None) -> None:
         raise RequestEntityTooLarge()
 
 
+def _current_user(_request: Any) -> CurrentUser | None:
+    actor = actor_or_none()
+    return CurrentUser(actor) if actor else None
+
+
 def refuse_nul() -> None:
     """No column and no file name of ours holds a NUL; refuse it once, for every page."""
     if "\x00" in request.path or any("\x00" in value for value in request.args.values()):
@@ -134,10 +140,7 @@ def install(app: DaskFlask) -> None:
     manager = LoginManager(app)
     manager.session_protection = None
 
-    @manager.request_loader
-    def load(_request: Any) -> CurrentUser | None:
-        actor = actor_or_none()
-        return CurrentUser(actor) if actor else None
+    manager.request_loader(_current_user)
 
     @app.before_request
     def begin() -> None:
@@ -170,5 +173,3 @@ def install(app: DaskFlask) -> None:
         work = g.pop("uow", None)
         if work is not None:
             work.close()
-
-

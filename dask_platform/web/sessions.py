@@ -68,7 +68,12 @@ def _actor(row: dict[str, Any], address: str | None) -> Actor:
 def set_token(response: Response, settings: Settings, token: str) -> None:
     """Hand the browser its token: for this session only, not readable by script."""
     response.set_cookie(
-        token_cookie(settings), token, httponly=True, secure=settings.https, samesite="Lax", path="/"
+        token_cookie(settings),
+        token,
+        httponly=True,
+        secure=settings.https,
+        samesite="Lax",
+        path="/",
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-
 from alembic.script import ScriptDirectory
+
 from dask_platform.db import migrate
 from tests.db_fixtures import Template
 from tests.world import World

@@ -1,4 +1,4 @@
-"""The second wall by itself: raw connections as the web role, the application's filters out of the way."""
+"""The second wall by itself: raw connections as the web role, the application's filters away."""
 
 from __future__ import annotations
 
@@ -328,7 +328,9 @@ def test_the_web_role_cannot_change_the_log_or_its_own_rights(
 ) -> None:
     wall.as_(actor)
     before = wall.world.audit()
-    with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue)):
+    with pytest.raises(
+        (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue)
+    ):
         wall.connection.execute(statement)
     wall.connection.rollback()
     assert wall.world.audit() == before

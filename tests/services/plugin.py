@@ -30,7 +30,11 @@ class Run:
     """The host process of this run and its folder; only where pytest was started."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="dask-test-"))
+        # The path of a unix socket may have 107 bytes, so a deep TMPDIR is passed over.
+        place = tempfile.gettempdir()
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="dask-test-", dir=place if len(place) <= 50 else "/tmp")
+        )
         # Passable, not readable: PostgreSQL runs as another user below it.
         self.folder.chmod(0o711)
         self.address = str(self.folder / "host.sock")

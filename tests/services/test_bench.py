@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,19 +130,20 @@ def test_a_run_that_is_ended_leaves_nothing(
     tmp_path: Path, number: signal.Signals, workers: str
 ) -> None:
     (tmp_path / "test_waits.py").write_text(WAITS)
-    temporary = tmp_path / "t"
-    temporary.mkdir()
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "pytest", "--noconftest", "-p", "tests.services.plugin"),
-            *("-p", "no:cacheprovider", "-n", workers, "--capture=no", tmp_path),
-        ],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"TMPDIR": str(temporary)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as inner:
+    with (
+        tempfile.TemporaryDirectory(prefix="b-") as temporary,
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "pytest", "--noconftest", "-p", "tests.services.plugin"),
+                *("-p", "no:cacheprovider", "-n", workers, "--capture=no", tmp_path),
+            ],
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"TMPDIR": temporary},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as inner,
+    ):
         assert soon((tmp_path / "pid").exists)
         pid = int((tmp_path / "pid").read_text())
         if number == signal.SIGINT:
@@ -149,7 +151,7 @@ def test_a_run_that_is_ended_leaves_nothing(
         else:
             inner.send_signal(number)
         assert soon(lambda: not alive(pid))
-        assert soon(lambda: not list(temporary.glob("dask-test-*")))
+        assert soon(lambda: not list(Path(temporary).glob("dask-test-*")))
         inner.wait(60)
 
 

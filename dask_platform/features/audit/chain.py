@@ -4,10 +4,10 @@ Each row's hash is SHA-256 over the hash before it and every column of the row, 
 in bytes, a colon, and its text in UTF-8; null is a minus sign. Times are microseconds since 1970.
 The first row follows SHA-256 of ``dask audit chain``.
 
-What this finds: a row that was changed, removed, inserted or moved, up to the newest. What it cannot
-find by itself is a chain cut short at its end or written anew from some point on; for that the end
-(number and hash) is kept elsewhere: in each signed week, and wherever the operator keeps what
-``audit verify`` prints. ``expect`` holds such a mark against the chain.
+What this finds: a row that was changed, removed, inserted or moved, up to the newest. What it
+cannot find by itself is a chain cut short at its end or written anew from some point on. For that
+the end (number and hash) is kept elsewhere: in each signed week, and wherever the operator keeps
+what ``audit verify`` prints. ``expect`` holds such a mark against the chain.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.kernel.messages import N_
 
+Row = RowMapping | Mapping[str, Any]
 GENESIS = hashlib.sha256(b"dask audit chain").digest()
 _COLUMNS = (
     "seq", "at_us", "kind", "actor_id", "actor_name", "actor_role", "unit_id", "address",
@@ -57,7 +58,7 @@ class Verdict:
     why: str = ""
 
 
-def link(previous: bytes, row: Mapping[str, Any]) -> bytes:
+def link(previous: bytes, row: Row) -> bytes:
     """The hash of ``row`` (texts, or None) after ``previous``."""
     digest = hashlib.sha256(previous)
     for column in _COLUMNS:
@@ -87,7 +88,7 @@ def verify(uow: UnitOfWork, *, expect: Mark | None = None) -> Verdict:
     return verdict
 
 
-def walk(rows: Iterable[Mapping[str, Any]], anchors: Iterable[Mark] = ()) -> Verdict:
+def walk(rows: Iterable[Row], anchors: Iterable[Mark] = ()) -> Verdict:
     """The chain over ``rows`` in order, and every anchor that must lie on it."""
     marks = {mark.seq: mark.hash for mark in anchors}
     end = Mark(0, GENESIS)
@@ -106,7 +107,7 @@ def walk(rows: Iterable[Mapping[str, Any]], anchors: Iterable[Mark] = ()) -> Ver
     return Verdict(count, end)
 
 
-def _faults(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _faults(rows: Iterable[Row]) -> Iterator[tuple[Row, str]]:
     seq, previous = 0, GENESIS
     for row in rows:
         fault = ""

@@ -14,6 +14,8 @@ class EventKind(StrEnum):
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_READ = "audit.read"
     AUDIT_WEEK_SIGNED = "audit.week_signed"
+    BACKUP_MADE = "backup.made"
+    BACKUP_RESTORED = "backup.restored"
     CLASS_CREATED = "class.created"
     CLASS_DEADLINE_SET = "class.deadline_set"
     CLASS_ENROLLED = "class.enrolled"
@@ -55,3 +57,4 @@ class EventKind(StrEnum):
     SESSION_ENDED_BY_STAFF = "session.ended_by_staff"
     SESSION_LEFT_ROOM = "session.left_room"
     STORE_RECONCILED = "store.reconciled"
+    UNIT_ADDED = "unit.added"

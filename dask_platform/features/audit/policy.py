@@ -1,4 +1,4 @@
-"""Who may read the log: security officers, each at own units; nobody else, and nobody changes it."""
+"""Who may read the log: security officers, each at own units. Nobody changes it."""
 
 from __future__ import annotations
 

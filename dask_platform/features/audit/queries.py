@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import Select, column, select, table, text
 
 from dask_platform.db.unit_of_work import UnitOfWork
+from dask_platform.features.audit import policy as policy  # its lines enter the table
 from dask_platform.features.audit.models import AuditEvent, AuditReview
 from dask_platform.kernel.actor import Actor, Role
-from dask_platform.features.audit import policy as policy  # its lines enter the table
 from dask_platform.kernel.clock import from_oslo, to_oslo
 from dask_platform.security.permissions import Permission
 from dask_platform.security.policy import rows
@@ -32,10 +32,10 @@ class Filter:
     first: date | None = None
     last: date | None = None
 
-    def words(self) -> dict[str, str]:
-        """The filter for the log's own row about this reading."""
+    def words(self) -> str:
+        """The filter in a line, for the log's own row about this reading."""
         parts = {"kind": self.kind, "who": self.who, "first": self.first, "last": self.last}
-        return {name: str(value) for name, value in parts.items() if value}
+        return " ".join(f"{name}={value}" for name, value in parts.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def export(uow: UnitOfWork, actor: Actor, wanted: Filter) -> list[AuditEvent]:
     return list(uow.scalars(found))[::-1]
 
 
-def _narrowed(actor: Actor, wanted: Filter) -> Select[tuple[AuditEvent]]:
+def _narrowed(actor: Actor, wanted: Filter) -> Select[AuditEvent]:
     found = select(AuditEvent).where(rows(actor, Permission.AUDIT_READ, AuditEvent))
     if wanted.kind:
         found = found.where(AuditEvent.kind == wanted.kind)
@@ -165,7 +165,9 @@ def weeks(uow: UnitOfWork, actor: Actor, *, now: datetime) -> list[Week]:
 def unreviewed(uow: UnitOfWork, actor: Actor, *, now: datetime) -> list[Week]:
     """Whole weeks that have passed and that nobody has signed."""
     this = monday_of(now)
-    return [week for week in weeks(uow, actor, now=now) if week.monday < this and not week.signed_by]
+    return [
+        week for week in weeks(uow, actor, now=now) if week.monday < this and not week.signed_by
+    ]
 
 
 def describe(event: AuditEvent) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def events() -> str:
     shown, older = found[: queries.PAGE_SIZE], len(found) > queries.PAGE_SIZE
     people = {event.subject_id for event in shown} | {event.actor_id for event in shown}
     names = person_names(uow(), {person for person in people if person is not None})
-    service.record(uow(), actor(), EventKind.AUDIT_READ, **wanted.words())
+    service.record(uow(), actor(), EventKind.AUDIT_READ, filter=wanted.words())
     units = unit_names(uow())
     return render_template(
         "audit/events.html",
@@ -63,7 +63,7 @@ def events() -> str:
 def export() -> Response:
     wanted = _filter()
     found = queries.export(uow(), actor(), wanted)
-    service.record(uow(), actor(), EventKind.AUDIT_EXPORTED, rows=len(found), **wanted.words())
+    service.record(uow(), actor(), EventKind.AUDIT_EXPORTED, rows=len(found), filter=wanted.words())
     written = io.StringIO()
     fields = ["number", "time", "event", "who", "role", "address", "object", "object_id",
               "person", "details"]  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 
 from dask_platform.features.audit.kinds import EventKind
 
@@ -16,6 +16,8 @@ WORDS: dict[EventKind, LazyString] = {
     EventKind.AUDIT_EXPORTED: _l("Exported the log"),
     EventKind.AUDIT_READ: _l("Read the log"),
     EventKind.AUDIT_WEEK_SIGNED: _l("Signed a week as reviewed"),
+    EventKind.BACKUP_MADE: _l("Made a backup"),
+    EventKind.BACKUP_RESTORED: _l("Restored a backup"),
     EventKind.CLASS_CREATED: _l("Made a class"),
     EventKind.CLASS_DEADLINE_SET: _l("Set a deadline"),
     EventKind.CLASS_ENROLLED: _l("Enrolled a student"),

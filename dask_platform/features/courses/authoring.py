@@ -1,14 +1,14 @@
 """Writing a course in the browser: the course itself and its modules.
 
-Pages and assignments are in ``item_authoring.py``. A national course is edited in its files alone; a
-school makes a copy of it to have one of its own.
+Pages and assignments are in ``item_authoring.py``. A national course is edited in its files alone;
+a school makes a copy of it to have one of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Row, Select, inspect, select, update
@@ -18,7 +18,7 @@ from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.audit.service import record
 from dask_platform.features.courses.models import CompetenceAim, Course, Item, Media, Module
-from dask_platform.features.courses.queries import NOTHING_HERE, UNIT
+from dask_platform.features.courses.queries import NOTHING_HERE, SCHOOL, UNIT
 from dask_platform.features.courses.rendering import render_page
 from dask_platform.features.courses.titles import one_line, slug_for
 from dask_platform.kernel.actor import Actor, Role
@@ -46,6 +46,12 @@ class CourseLine:
     language: str
     published: bool
     own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolLine:
+    id: UUID
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,16 @@ def own_schools(uow: UnitOfWork, actor: Actor) -> list[UUID]:
     return list(found)
 
 
+def school_names(uow: UnitOfWork, actor: Actor) -> list[SchoolLine]:
+    """The same schools with their names, by name."""
+    found = uow.execute(
+        select(SCHOOL.c.id, SCHOOL.c.name)
+        .where(SCHOOL.c.id.in_(own_schools(uow, actor)))
+        .order_by(SCHOOL.c.name)
+    )
+    return [SchoolLine(*row) for row in found]
+
+
 def create_course(
     uow: UnitOfWork,
     actor: Actor,
@@ -216,9 +232,10 @@ def edit_course(
     held = course(uow, actor, course_id, Permission.COURSE_EDIT, lock=True)
     if held.version != version:
         raise Conflict(CHANGED)
-    held.title = one_line(title, TITLE_MOST)
-    held.summary = clean_text(summary, SUMMARY_MOST).strip()
-    held.language = _language(language)
+    # All that may be refused comes first: a caller who shows the refusal commits nothing by it.
+    title, language = one_line(title, TITLE_MOST), _language(language)
+    summary = clean_text(summary, SUMMARY_MOST).strip()
+    held.title, held.summary, held.language = title, summary, language
     held.published = published
     if uow.is_modified(held):
         held.updated_at = now
@@ -319,7 +336,7 @@ def _ordered(uow: UnitOfWork, line: Select[UUID, int]) -> list[Row[UUID, int]]:
 
 def _new_course(school_id: UUID, title: str, summary: str, language: str, now: datetime) -> Course:
     name = one_line(title, TITLE_MOST)
-    # Part of it is chance: courses of other schools, whose slugs are not to be seen, share the list.
+    # Part of it is chance: courses of other schools, which are not to be seen, share the list.
     slug = f"{slug_for(name, (), fallback='kurs')}-{new_code(1, 6).lower()}"
     return Course(
         id=new_id(), slug=slug, school_id=school_id, title=name, language=_language(language),
@@ -341,7 +358,5 @@ def _copied(row: Copied, **changed: object) -> Copied:
     return type(row)(**{**values, "id": new_id(), **changed})
 
 
-def _note(
-    uow: UnitOfWork, actor: Actor, course_id: UUID, kind: EventKind, **details: object
-) -> None:
+def _note(uow: UnitOfWork, actor: Actor, course_id: UUID, kind: EventKind, **details: Any) -> None:
     record(uow, actor, kind, thing=("course", course_id), **details)

@@ -1,4 +1,4 @@
-"""Running a class: making it, its people, its deadlines. Each verb writes, and notes it in the log."""
+"""Running a class: making it, its people, its deadlines. Each verb notes in the log what it did."""
 
 from __future__ import annotations
 
@@ -257,8 +257,8 @@ def set_deadline(
 ) -> None:
     """When the assignment is due in this class and when it closes; None for never.
 
-    ``seen`` is the deadline that the teacher was shown. Raises ``Conflict`` when another teacher has
-    set another one since, ``Invalid`` when it closes before it is due.
+    ``seen`` is the deadline that the teacher was shown. Raises ``Conflict`` when another teacher
+    has set another one since, ``Invalid`` when it closes before it is due.
     """
     in_class = queries.class_for_teacher(uow, actor, class_id)
     queries.class_assignment(uow, actor, class_id, item_id)
@@ -329,7 +329,7 @@ def _enrol(
 
 
 def _teachers_at(uow: UnitOfWork, unit_id: UUID) -> list[StudentView]:
-    """Those who hold the teacher role at the unit now, by name; row security narrows to colleagues."""
+    """Those who hold the teacher role at the unit now, by name; colleagues only."""
     role = _STAFF_ROLE.c
     found = uow.execute(
         select(PERSON.c.id, PERSON.c.display_name, PERSON.c.username)

@@ -112,9 +112,10 @@ def save_item(
     module(uow, course_id, typed.module_id)
     if held.version != version:
         raise Conflict(CHANGED)
-    if held.module_id != typed.module_id:
-        held.position = _last_place(uow, typed.module_id) + 1
+    moved = held.module_id != typed.module_id
+    place = _last_place(uow, typed.module_id) + 1 if moved else held.position
     _fill(uow, held, typed, now)
+    held.position = place
     uow.flush()
     _note(uow, actor, held, "saved")
 
@@ -190,7 +191,7 @@ def add_picture(
     if not scanner.scan(iter([data])).clean:
         raise Invalid(N_("The virus scanner stopped this picture. It was not kept."))
     present = uow.execute(select(Media.name, Media.sha256).where(Media.course_id == course_id))
-    known = {row.name: row.sha256 for row in present}
+    known: dict[str, str] = {row.name: row.sha256 for row in present}
     same = next((one for one, sha256 in known.items() if sha256 == picture.sha256), None)
     if same is not None:
         return same
@@ -208,7 +209,7 @@ def add_picture(
         uow, actor, EventKind.COURSE_CHANGED, thing=("course", course_id), picture=made.id,
         sha256=made.sha256,
     )  # fmt: skip
-    return made.name
+    return str(made.name)
 
 
 def picture_markdown(name: str, description: str) -> str:
@@ -267,6 +268,8 @@ def _fill(uow: UnitOfWork, held: Item, typed: ItemText, now: datetime) -> None:
     source = clean_text(typed.source, MAX_CHARS).strip() + "\n"
     with uow.no_autoflush:
         rendered = _render(uow, held.course_id, source)
+    # All that may be refused comes first: a caller who shows the refusal commits nothing by it.
+    title = one_line(typed.title, TITLE_MOST)
     if typed.published and rendered.problems:
         raise NotPublishable(rendered.problems)
     if held.kind == ItemKind.ASSIGNMENT:
@@ -279,7 +282,7 @@ def _fill(uow: UnitOfWork, held: Item, typed: ItemText, now: datetime) -> None:
         held.grading, held.text_wanted = typed.grading, typed.text_wanted
         held.files_most, held.file_bytes_most = typed.files_most, typed.file_bytes_most
         held.file_types = list(typed.file_types)
-    held.title = one_line(typed.title, TITLE_MOST)
+    held.title = title
     held.module_id = typed.module_id
     held.body_source, held.body_html = source, rendered.html
     held.published, held.updated_at = typed.published, now

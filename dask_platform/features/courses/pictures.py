@@ -65,15 +65,16 @@ def check_picture(data: bytes) -> Picture:
     """
     if len(data) > MAX_BYTES:
         raise TooLarge(
-            "The picture is too large. The limit is %(limit)s MB.", limit=MAX_BYTES // 1024 // 1024
+            N_("The picture is too large. The limit is %(limit)s MB."),
+            limit=MAX_BYTES // 1024 // 1024,
         )
     mime = picture_type(data)
     if mime is None:
-        raise Invalid("This is not a picture we can show. Use PNG, JPEG, GIF, WebP or SVG.")
+        raise Invalid(N_("This is not a picture we can show. Use PNG, JPEG, GIF, WebP or SVG."))
     if mime == SVG:
         problems = check_svg(data)
         if problems:
-            raise Invalid("The drawing cannot be used. %(problem)s", problem=problems[0])
+            raise Invalid(N_("The drawing cannot be used. %(problem)s"), problem=problems[0])
     elif mime == "image/png":
         data = _bare_png(data)
     elif mime == "image/jpeg":

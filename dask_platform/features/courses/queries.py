@@ -55,6 +55,7 @@ PERSON = table(
     column("username", String),
     column("display_name", String),
 )
+SCHOOL = table("school", column("id", Uuid), column("name", String))
 UNIT = table("unit", column("id", Uuid), column("name", String), column("school_id", Uuid))
 
 NOTHING_HERE = N_("There is nothing here.")

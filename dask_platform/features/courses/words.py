@@ -16,7 +16,9 @@ def deadline_words(due_at: datetime | None, cutoff_at: datetime | None, now: dat
     either.
     """
     if cutoff_at is not None and now > cutoff_at:
-        return _("The assignment is closed. It closed on %(when)s.", when=oslo_datetime(cutoff_at))
+        return str(
+            _("The assignment is closed. It closed on %(when)s.", when=oslo_datetime(cutoff_at))
+        )
     if due_at is not None and now > due_at:
         passed = _("The deadline has passed. It was %(when)s.", when=oslo_datetime(due_at))
         if cutoff_at is None:
@@ -26,9 +28,9 @@ def deadline_words(due_at: datetime | None, cutoff_at: datetime | None, now: dat
     if due_at is not None:
         words = _("Deadline: %(when)s.", when=oslo_datetime(due_at))
         if cutoff_at is None or cutoff_at == due_at:
-            return words
+            return str(words)
         until = _("You can hand in late until %(when)s.", when=oslo_datetime(cutoff_at))
         return f"{words} {until}"
     if cutoff_at is not None:
-        return _("You can hand in until %(when)s.", when=oslo_datetime(cutoff_at))
+        return str(_("You can hand in until %(when)s.", when=oslo_datetime(cutoff_at)))
     return ""

@@ -26,7 +26,7 @@ class Cell:
     state: str
     late: bool
     scan_state: str
-    handed_in_at: datetime
+    handed_in_at: datetime | None
     grade: str | None
 
     @property

@@ -15,24 +15,16 @@ OLD_FORM = _l("This form was too old. Load the page again.")
 VERSION_MOST = 2_000_000_000
 
 
-class VersionField(IntegerField):
+def version_field() -> IntegerField:
     """The version that a page was made from, 0 for none."""
-
-    widget = HiddenInput()  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__(
-            validators=[
-                InputRequired(OLD_FORM),
-                NumberRange(0, VERSION_MOST, message=OLD_FORM),
-            ]
-        )
+    in_range = NumberRange(0, VERSION_MOST, message=OLD_FORM)
+    return IntegerField(validators=[InputRequired(OLD_FORM), in_range], widget=HiddenInput())
 
 
 class DraftForm(FlaskForm):
     """A student's text and files, in one form that works without script."""
 
-    version = VersionField()
+    version = version_field()
     text = TextAreaField(_l("Your text"))
     file = MultipleFileField(_l("Add a file"))
 
@@ -45,7 +37,7 @@ class HandInForm(FlaskForm):
 
 
 class MarkingForm(FlaskForm):
-    version = VersionField()
+    version = version_field()
     grade = RadioField(_l("Grade"), validate_choice=False)
     comment = TextAreaField(_l("Comment to the student"))
 

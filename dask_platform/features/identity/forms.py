@@ -58,6 +58,7 @@ class CodeForm(FlaskForm):  # type: ignore[misc]
     )
     next = HiddenField()
 
+
 ROLES = (
     ("student", _l("Student")),
     ("teacher", _l("Teacher")),

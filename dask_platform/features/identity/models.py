@@ -203,9 +203,7 @@ class LoginSession(Base):
     __tablename__ = "login_session"
     __personal__ = True
     __table_args__ = (
-        Index(
-            "ix_login_session_live", "person_id", postgresql_where=text("ended_at IS NULL")
-        ),
+        Index("ix_login_session_live", "person_id", postgresql_where=text("ended_at IS NULL")),
         Index(
             "uq_login_session_student_live",
             "person_id",

@@ -36,10 +36,14 @@ def _at_units(permission: Permission, role: Role, says: str) -> Grant:
 
 GRANTS = (
     Grant(Permission.ACCOUNT_SELF, Role.OPERATOR, "Operators look after their own account."),
-    Grant(Permission.ACCOUNT_SELF, Role.SECURITY, "Security officers look after their own account."),
+    Grant(
+        Permission.ACCOUNT_SELF, Role.SECURITY, "Security officers look after their own account."
+    ),
     Grant(Permission.ACCOUNT_SELF, Role.STUDENT, "Students look after their own account."),
     Grant(Permission.ACCOUNT_SELF, Role.TEACHER, "Teachers look after their own account."),
-    Grant(Permission.ACCOUNT_SELF, Role.WORKSHOP, "Workshop officers look after their own account."),
+    Grant(
+        Permission.ACCOUNT_SELF, Role.WORKSHOP, "Workshop officers look after their own account."
+    ),
     _at_units(
         Permission.PEOPLE_MANAGE,
         Role.OPERATOR,
@@ -55,7 +59,9 @@ GRANTS = (
         "Security officers see who has an account, and which role, at their unit.",
     ),
     _at_units(
-        Permission.ROOMS_MANAGE, Role.OPERATOR, "Operators keep the rooms and networks of their unit."
+        Permission.ROOMS_MANAGE,
+        Role.OPERATOR,
+        "Operators keep the rooms and networks of their unit.",
     ),
     *(
         _at_units(

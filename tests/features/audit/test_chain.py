@@ -133,8 +133,8 @@ def test_the_trigger_and_the_words_agree_for_any_text(world: World) -> None:
             uow.execute(
                 text(
                     "INSERT INTO audit_event (kind, actor_name, actor_role, object_type, object_id,"
-                    " address, request_id, details) SELECT t.v, t.v, 'r', t.v, NULL, '2001:db8::1', t.v,"
-                    " jsonb_build_object('k', t.v) FROM (SELECT CAST(:v AS text) AS v) t"
+                    " address, request_id, details) SELECT t.v, t.v, 'r', t.v, NULL, '2001:db8::1',"
+                    " t.v, jsonb_build_object('k', t.v) FROM (SELECT CAST(:v AS text) AS v) t"
                 ),
                 {"v": value[:40]},
             )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from flask import Blueprint, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
+from wtforms import Field
 
 from dask_platform.features.courses import policy  # noqa: F401 - registers the grants
-from dask_platform.features.courses.queries import ClassView
+from dask_platform.features.courses.queries import NOTHING_HERE, ClassView
 from dask_platform.features.courses.words import deadline_words
+from dask_platform.kernel.errors import DaskError, NotVisible
 from dask_platform.security.permissions import Permission
 from dask_platform.web import navigation
 
@@ -20,7 +25,33 @@ navigation.add(
     navigation.Entry(30, _l("Courses"), "courses.course_list", Permission.COURSE_EDIT),
 )
 
+# What a form page answers with: the page, the page with another status, or a way on.
+FormAnswer = str | tuple[str, int] | Response
 Crumbs = list[tuple[str, str | None]]
+
+
+def say(field: Field, error: DaskError) -> None:
+    """Put what the service refused beside the field that it is about."""
+    field.errors = (*field.errors, _(error.message, **error.params))
+
+
+def uuid_of(raw: str | None) -> UUID:
+    """An id from a form of ours; anything else is nobody's."""
+    try:
+        return UUID(raw or "")
+    except ValueError:
+        raise NotVisible(NOTHING_HERE) from None
+
+
+def course_crumbs(course_id: UUID, title: str, *rest: tuple[str, str | None]) -> Crumbs:
+    """The way from the front page to a page of a course, for its teachers."""
+    here = url_for("courses.course", course_id=course_id) if rest else None
+    return [
+        (_("Start page"), url_for("home.home")),
+        (_("Courses"), url_for("courses.course_list")),
+        (title, here),
+        *rest,
+    ]
 
 
 def class_crumbs(in_class: ClassView, *rest: tuple[str, str | None]) -> Crumbs:

@@ -13,11 +13,18 @@ from werkzeug.wrappers import Response
 from dask_platform.features.courses import authoring, classes, queries
 from dask_platform.features.courses.forms import ClassForm, DeadlineForm, EnrolForm
 from dask_platform.features.courses.name_list import BYTES_MOST, BadLine, decode, read_names
-from dask_platform.features.courses.views.blueprint import class_crumbs, courses
+from dask_platform.features.courses.views.blueprint import (
+    FormAnswer,
+    class_crumbs,
+    course_crumbs,
+    courses,
+    say,
+    uuid_of,
+)
 from dask_platform.features.identity.queries import unit_names
 from dask_platform.kernel.actor import Role
 from dask_platform.kernel.clock import from_oslo, to_oslo
-from dask_platform.kernel.errors import Conflict, Invalid, NotVisible
+from dask_platform.kernel.errors import Conflict, Invalid
 from dask_platform.security.permissions import Permission
 from dask_platform.web.access import requires
 from dask_platform.web.context import actor, platform, uow
@@ -29,7 +36,7 @@ BAD_LINES_SHOWN = 50
 
 @courses.route("/courses/<uuid:course_id>/classes/new", methods=["GET", "POST"])
 @requires(Permission.CLASS_CREATE)
-def new_class(course_id: UUID) -> str | Response | tuple[str, int]:
+def new_class(course_id: UUID) -> FormAnswer:
     """Start a class of a course at an own unit."""
     course = authoring.course(uow(), actor(), course_id)
     names = unit_names(uow())
@@ -42,7 +49,7 @@ def new_class(course_id: UUID) -> str | Response | tuple[str, int]:
                 name=form.name.data, now=platform().clock.now(),
             )  # fmt: skip
         except Invalid as error:
-            form.name.errors = [_(error.message, **error.params)]
+            say(form.name, error)
         else:
             flash(_("The class is ready. Now add its students."), "success")
             return redirect(url_for("courses.class_people", class_id=made), 303)
@@ -50,12 +57,7 @@ def new_class(course_id: UUID) -> str | Response | tuple[str, int]:
         "courses/new_class.html",
         form=form,
         course=course,
-        crumbs=[
-            (_("Start page"), url_for("home.home")),
-            (_("Courses"), url_for("courses.course_list")),
-            (course.title, url_for("courses.course", course_id=course_id)),
-            (_("Start a class"), None),
-        ],
+        crumbs=course_crumbs(course_id, course.title, (_("Start a class"), None)),
     )
     return (page, 400) if form.errors else page
 
@@ -71,7 +73,7 @@ def class_people(class_id: UUID) -> str:
 @requires(Permission.CLASS_TEACH)
 def enrol(class_id: UUID) -> Response:
     """Put the chosen students in the class."""
-    chosen = [_uuid(value) for value in request.form.getlist("person_id")]
+    chosen = [uuid_of(value) for value in request.form.getlist("person_id")]
     added = classes.enrol(uow(), actor(), class_id, chosen, platform().clock.now())
     if chosen:
         _flash_added(added)
@@ -82,7 +84,7 @@ def enrol(class_id: UUID) -> Response:
 
 @courses.route("/classes/<uuid:class_id>/people/list", methods=["POST"])
 @requires(Permission.CLASS_TEACH, upload=True)
-def enrol_list(class_id: UUID) -> Response | tuple[str, int]:
+def enrol_list(class_id: UUID) -> FormAnswer:
     """Put everybody on a list in the class; one bad line, and nobody is."""
     form = EnrolForm()
     try:
@@ -90,7 +92,7 @@ def enrol_list(class_id: UUID) -> Response | tuple[str, int]:
             uow(), actor(), class_id, read_names(_listed(form)), platform().clock.now()
         )
     except Invalid as error:
-        form.names.errors = [*form.names.errors, _(error.message, **error.params)]
+        say(form.names, error)
         return _people_page(class_id, form, []), status_of(error)
     if outcome.bad:
         return _people_page(class_id, form, outcome.bad), 400
@@ -102,7 +104,7 @@ def enrol_list(class_id: UUID) -> Response | tuple[str, int]:
 @requires(Permission.CLASS_TEACH)
 def unenrol(class_id: UUID) -> Response:
     """Take a student out of the class."""
-    person_id = _uuid(request.form.get("person_id"))
+    person_id = uuid_of(request.form.get("person_id"))
     classes.unenrol(uow(), actor(), class_id, person_id, platform().clock.now())
     flash(_("The student is no longer in the class. The work is kept."), "success")
     return _back(class_id)
@@ -112,7 +114,7 @@ def unenrol(class_id: UUID) -> Response:
 @requires(Permission.CLASS_TEACH)
 def add_teacher(class_id: UUID) -> Response:
     """Let a colleague teach the class too."""
-    person_id = _uuid(request.form.get("person_id"))
+    person_id = uuid_of(request.form.get("person_id"))
     classes.add_teacher(uow(), actor(), class_id, person_id, platform().clock.now())
     flash(_("The teacher has been added."), "success")
     return _back(class_id)
@@ -122,7 +124,7 @@ def add_teacher(class_id: UUID) -> Response:
 @requires(Permission.CLASS_TEACH)
 def remove_teacher(class_id: UUID) -> Response:
     """Let somebody teach the class no longer."""
-    person_id = _uuid(request.form.get("person_id"))
+    person_id = uuid_of(request.form.get("person_id"))
     classes.remove_teacher(uow(), actor(), class_id, person_id)
     flash(_("The teacher no longer teaches this class."), "success")
     if person_id == actor().person_id:
@@ -158,7 +160,7 @@ def class_deadlines(class_id: UUID) -> str:
 
 @courses.route("/classes/<uuid:class_id>/deadlines/<uuid:item_id>", methods=["GET", "POST"])
 @requires(Permission.CLASS_TEACH)
-def class_deadline(class_id: UUID, item_id: UUID) -> str | Response | tuple[str, int]:
+def class_deadline(class_id: UUID, item_id: UUID) -> FormAnswer:
     """Set when an assignment is due in the class, and when it closes."""
     work, who = uow(), actor()
     in_class = queries.class_for_teacher(work, who, class_id)
@@ -174,7 +176,7 @@ def class_deadline(class_id: UUID, item_id: UUID) -> str | Response | tuple[str,
                 seen=_read_seen(form.seen.data),
             )  # fmt: skip
         except (Invalid, Conflict) as error:
-            form.cutoff_at.errors = [_(error.message, **error.params)]
+            say(form.cutoff_at, error)
             status = status_of(error)
         else:
             flash(_("The deadline is saved."), "success")
@@ -232,14 +234,6 @@ def _flash_added(added: int) -> None:
 
 def _back(class_id: UUID) -> Response:
     return redirect(url_for("courses.class_people", class_id=class_id), 303)
-
-
-def _uuid(raw: str | None) -> UUID:
-    """An id from a form of ours; anything else is nobody's."""
-    try:
-        return UUID(raw or "")
-    except ValueError:
-        raise NotVisible(queries.NOTHING_HERE) from None
 
 
 def _local(at: datetime | None) -> datetime | None:

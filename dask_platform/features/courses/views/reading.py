@@ -94,7 +94,7 @@ def item(class_id: UUID, slug: str) -> str | AnyResponse:
 @courses.route("/media/<uuid:media_id>/<name>")
 @requires(Permission.COURSE_READ)
 def media(media_id: UUID, name: str) -> Response:
-    """A picture of a course that the reader may see, under the type its bytes were found to have."""
+    """A picture of a course that the reader may see, under the type that its bytes show."""
     found = queries.media(uow(), actor(), media_id, name)
     files = platform().files
     response = Response(mimetype=found.mime, direct_passthrough=True)

@@ -160,7 +160,10 @@ def own_account(uow: UnitOfWork, actor: Actor) -> OwnAccount:
     key = uow.scalar(select(Person.directory_key).where(Person.id == actor.person_id))
     names = unit_names(uow)
     places = [
-        (role, names[unit]) for role, units in actor.roles.items() for unit in units if unit in names
+        (role, names[unit])
+        for role, units in actor.roles.items()
+        for unit in units
+        if unit in names
     ]
     return OwnAccount(actor.username, actor.display_name, key is None, tuple(sorted(places)))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal, or_, select
+from sqlalchemy import ColumnElement, func, literal, or_, select, true
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.identity.models import (
@@ -305,3 +305,12 @@ def room_named(uow: UnitOfWork, actor: Actor, room_id: UUID) -> RoomLine:
     if name is None:
         raise NotVisible("There is nothing here.")
     return RoomLine(room_id, name)
+
+
+def everybody(uow: UnitOfWork, unit_id: UUID | None = None) -> list[PersonLine]:
+    """All people, or those of one unit, by user name; for the owner's command line alone: behind
+    the row policies it would give what the actor may see."""
+    which = _belong_to(select(Unit.id).where(Unit.id == unit_id)) if unit_id else true()
+    found = uow.execute(_person_columns(which).order_by(Person.username)).all()
+    places = _places(uow, [row.id for row in found])
+    return [_line(row, places) for row in found]

@@ -55,11 +55,13 @@ def make_ticket(settings: Settings, account: Account, now: datetime) -> str:
 
 
 def open_ticket(uow: UnitOfWork, settings: Settings, ticket: str, now: datetime) -> Ticket:
-    """What ``make_ticket`` wrote. Raises ``NotAuthenticated`` for one that is old, used or not ours.
+    """What ``make_ticket`` wrote. Raises ``NotAuthenticated`` for an old or used one.
 
     The person is the actor of the transaction afterwards.
     """
-    too_old = NotAuthenticated(N_("You took too long. Log in again with the password you were given."))
+    too_old = NotAuthenticated(
+        N_("You took too long. Log in again with the password you were given.")
+    )
     try:
         person, until, fingerprint = _signer(settings).loads(ticket)
         person_id = UUID(person)
@@ -79,7 +81,9 @@ def open_ticket(uow: UnitOfWork, settings: Settings, ticket: str, now: datetime)
 
 def _signer(settings: Settings) -> URLSafeSerializer:
     return URLSafeSerializer(
-        settings.secret(), salt="identity.new-password", signer_kwargs={"digest_method": hashlib.sha256}
+        settings.secret(),
+        salt="identity.new-password",
+        signer_kwargs={"digest_method": hashlib.sha256},
     )
 
 
@@ -125,7 +129,11 @@ def change_own(
         raise NotAllowed(N_("Your password is kept by the county. Change it there."))
     if not hasher.verify_password(account.password_hash, present):
         audit.record(
-            uow, actor, EventKind.LOGIN_FAILED, subject_id=actor.person_id, reason="present_password"
+            uow,
+            actor,
+            EventKind.LOGIN_FAILED,
+            subject_id=actor.person_id,
+            reason="present_password",
         )
         return Invalid(N_("This is not your present password."), field="present")
     throttle.clear(uow, counter)

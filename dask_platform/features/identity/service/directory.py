@@ -162,6 +162,5 @@ def _end_sessions_without_role(uow: UnitOfWork, now: datetime) -> int:
         )
     ).all()
     return sum(
-        sessions.end_of_person(uow, person_id, now, sessions.EndReason.ROLE)
-        for person_id in people
+        sessions.end_of_person(uow, person_id, now, sessions.EndReason.ROLE) for person_id in people
     )

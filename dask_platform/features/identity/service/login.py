@@ -1,9 +1,9 @@
 """From a user name and a password to a session.
 
-Everything that is refused before the password is known to be right looks the same: no such account,
-a wrong password, a closed account, one that the directory refuses. The same statements run, one hash
-is computed, and where there is a directory it is asked once. What is refused after that (the room, no
-place at a unit) is told plainly, for the person has shown who they are.
+Everything that is refused before the password is known to be right looks the same: no such
+account, a wrong password, a closed account, one that the directory refuses. The same statements
+run, one hash is computed, and where there is a directory it is asked once. What is refused after
+that (the room, no place at a unit) is told plainly, for the person has shown who they are.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Refused:
 Outcome = Entered | MustChange | Refused
 
 
-class _Failed(Exception):
+class _FailedError(Exception):
     """Refused before the password was known to be right; ``reason`` is for the log alone."""
 
     def __init__(self, reason: str) -> None:
@@ -120,7 +120,7 @@ def log_in(
     uow.commit()
     try:
         found = _check(uow, desk, account, name, password)
-    except _Failed as failed:
+    except _FailedError as failed:
         _record_failure(uow, account, failed.reason)
         return Refused(BadCredentials(WRONG))
     except DirectoryUnavailable as error:
@@ -143,7 +143,7 @@ def too_many(wait: throttle.Wait) -> Throttled:
 def _check(
     uow: UnitOfWork, desk: Desk, account: Account | None, name: str, password: str
 ) -> Account:
-    """The account behind a right password; raises ``_Failed``.
+    """The account behind a right password; raises ``_FailedError``.
 
     Costs one hash for everybody, and one question to the directory for everybody who fails: where
     the account is a local one the directory is asked for a name that nobody has. A local account
@@ -155,21 +155,21 @@ def _check(
         _rehash(uow, desk.hasher, local, password)
         return local
     if desk.directory is None:
-        raise _Failed("closed" if right else "password" if local else "unknown")
+        raise _FailedError("closed" if right else "password" if local else "unknown")
     asked = (new_token(), new_token()) if local is not None else (name, password)
     try:
         person = desk.directory.authenticate(*asked)
         if local is not None:
-            raise _Failed("the directory accepts anything")
+            raise _FailedError("the directory accepts anything")
         sync_person(uow, person)
     except BadCredentials:
-        raise _Failed("closed" if right else "password") from None
+        raise _FailedError("closed" if right else "password") from None
     except AccountRefused as refused:
-        raise _Failed(refused.reason) from None
+        raise _FailedError(refused.reason) from None
     # The directory may write the name in another way than it was typed.
     synced = queries.account_named(uow, normal_username(person.username))
     if synced is None:
-        raise _Failed("name_taken")
+        raise _FailedError("name_taken")
     return synced
 
 
@@ -230,4 +230,3 @@ def enter(
         room=place.room_id if place else None,
     )
     return Entered(actor, token)
-

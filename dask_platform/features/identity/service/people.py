@@ -53,7 +53,13 @@ def add_local(
     unit = uow.get(Unit, unit_id)
     authorise(actor, Permission.PEOPLE_MANAGE, unit)
     person_id, password = make_person(
-        uow, hasher, username=username, display_name=display_name, role=role, unit_id=unit_id, now=now
+        uow,
+        hasher,
+        username=username,
+        display_name=display_name,
+        role=role,
+        unit_id=unit_id,
+        now=now,
     )
     audit.record(
         uow,

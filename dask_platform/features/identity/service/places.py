@@ -60,9 +60,7 @@ def _begin_placement(uow: UnitOfWork, actor: Actor, person_id: UUID, unit_id: UU
     _record_placement(uow, actor, person_id, unit_id, "began")
 
 
-def transfer(
-    uow: UnitOfWork, actor: Actor, person_id: UUID, unit_id: UUID, now: datetime
-) -> None:
+def transfer(uow: UnitOfWork, actor: Actor, person_id: UUID, unit_id: UUID, now: datetime) -> None:
     """Move a student from one of the actor's units to another. The student is logged out."""
     placement = _placement(uow, actor, person_id)
     authorise(actor, Permission.PEOPLE_MANAGE, uow.get(Unit, unit_id))

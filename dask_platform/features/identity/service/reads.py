@@ -19,9 +19,7 @@ def note_list_read(uow: UnitOfWork, actor: Actor, unit_ids: Iterable[UUID]) -> N
         )
 
 
-def note_person_read(
-    uow: UnitOfWork, actor: Actor, person_id: UUID, unit_id: UUID | None
-) -> None:
+def note_person_read(uow: UnitOfWork, actor: Actor, person_id: UUID, unit_id: UUID | None) -> None:
     """The actor opened one person's page."""
     audit.record(
         uow,

@@ -121,7 +121,7 @@ def _room(uow: UnitOfWork, actor: Actor, room_id: UUID) -> Room:
 
 
 def _record(
-    uow: UnitOfWork, actor: Actor, unit_id: UUID, room_id: UUID, what: str, **details: str
+    uow: UnitOfWork, actor: Actor, unit_id: UUID, room_id: UUID, what: str, network: str = ""
 ) -> None:
     audit.record(
         uow,
@@ -130,5 +130,5 @@ def _record(
         unit_id=unit_id,
         thing=("room", room_id),
         what=what,
-        **details,
+        network=network,
     )

@@ -1,4 +1,4 @@
-"""The second factor of staff: a time-based code (RFC 6238), and codes for the day the telephone is lost.
+"""The second factor of staff: a time-based code (RFC 6238), and codes for a lost telephone.
 
 The secret is stored encrypted with a key made from the installation's own secret and the person's
 id: a copy of the table is of no use, and a secret moved to another person's row does not open.
@@ -55,7 +55,7 @@ def provisioning_uri(uow: UnitOfWork, actor: Actor, settings: Settings) -> str:
     """``otpauth://…`` for the QR code of a set-up that is not finished yet. Raises ``NotAllowed``
     when there is none: a finished secret is never shown again."""
     secret = _secret(uow, actor, settings, confirmed=False)
-    return pyotp.TOTP(secret).provisioning_uri(actor.username, issuer_name=ISSUER)
+    return pyotp.TOTP(secret).provisioning_uri(name=actor.username, issuer_name=ISSUER)
 
 
 def pending_secret(uow: UnitOfWork, actor: Actor, settings: Settings) -> str:
@@ -68,10 +68,14 @@ def begin(uow: UnitOfWork, actor: Actor, settings: Settings) -> None:
     """Make a secret to be set up, unless one waits already. Raises ``NotAllowed`` for students and
     for those who have a second factor."""
     _may_set_up(actor)
-    waiting = uow.scalar(select(TotpSecret.person_id).where(TotpSecret.person_id == actor.person_id))
+    waiting = uow.scalar(
+        select(TotpSecret.person_id).where(TotpSecret.person_id == actor.person_id)
+    )
     if waiting is None:
         sealed = _box(settings, actor.person_id).encrypt(pyotp.random_base32().encode())
-        uow.execute(insert(TotpSecret).values(person_id=actor.person_id, secret=sealed, last_step=0))
+        uow.execute(
+            insert(TotpSecret).values(person_id=actor.person_id, secret=sealed, last_step=0)
+        )
 
 
 def finish(uow: UnitOfWork, actor: Actor, settings: Settings, code: str, now: datetime) -> Answer:
@@ -85,9 +89,7 @@ def finish(uow: UnitOfWork, actor: Actor, settings: Settings, code: str, now: da
     if not _use(uow, actor, secret, code, now):
         return _failed(uow, actor)
     uow.execute(
-        update(TotpSecret)
-        .where(TotpSecret.person_id == actor.person_id)
-        .values(confirmed_at=now)
+        update(TotpSecret).where(TotpSecret.person_id == actor.person_id).values(confirmed_at=now)
     )
     codes = _new_codes(uow, actor, settings)
     sessions.end_of_person(
@@ -149,15 +151,18 @@ def renew_codes(
 
 def codes_left(uow: UnitOfWork, actor: Actor) -> int:
     """How many recovery codes the actor has not used."""
-    return uow.scalar(
-        select(func.count())
-        .select_from(RecoveryCode)
-        .where(RecoveryCode.person_id == actor.person_id, RecoveryCode.used_at.is_(None))
-    ) or 0
+    return (
+        uow.scalar(
+            select(func.count())
+            .select_from(RecoveryCode)
+            .where(RecoveryCode.person_id == actor.person_id, RecoveryCode.used_at.is_(None))
+        )
+        or 0
+    )
 
 
 def remove(uow: UnitOfWork, person_id: UUID) -> bool:
-    """Delete secret and codes; whether there was a secret. The caller has authorised and records."""
+    """Delete secret and codes; whether there was a secret. The caller authorises and records."""
     uow.execute(delete(RecoveryCode).where(RecoveryCode.person_id == person_id))
     gone = uow.execute(
         delete(TotpSecret).where(TotpSecret.person_id == person_id).returning(TotpSecret.person_id)
@@ -266,9 +271,7 @@ def _new_codes(uow: UnitOfWork, actor: Actor, settings: Settings) -> tuple[str, 
 def _mark_session(uow: UnitOfWork, actor: Actor, now: datetime) -> str:
     """The session has shown the second factor. Its token changes with its rights."""
     uow.execute(
-        update(LoginSession)
-        .where(LoginSession.id == actor.session_id)
-        .values(second_factor_at=now)
+        update(LoginSession).where(LoginSession.id == actor.session_id).values(second_factor_at=now)
     )
     return _rotate(uow, actor)
 
@@ -287,7 +290,9 @@ def _secret(uow: UnitOfWork, actor: Actor, settings: Settings, *, confirmed: boo
     sealed = uow.scalar(
         select(TotpSecret.secret).where(
             TotpSecret.person_id == actor.person_id,
-            TotpSecret.confirmed_at.is_not(None) if confirmed else TotpSecret.confirmed_at.is_(None),
+            TotpSecret.confirmed_at.is_not(None)
+            if confirmed
+            else TotpSecret.confirmed_at.is_(None),
         )
     )
     if sealed is None:

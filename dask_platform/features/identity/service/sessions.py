@@ -84,7 +84,7 @@ def start(
 
 
 def _end_others(uow: UnitOfWork, actor: Actor, now: datetime) -> None:
-    mine = (LoginSession.person_id == actor.person_id, LoginSession.student)
+    mine = (LoginSession.person_id == actor.person_id, LoginSession.student.is_(True))
     for session_id in _end(uow, now, EndReason.OTHER_LOGIN, *mine, live(now)):
         audit.record(
             uow,
@@ -119,7 +119,7 @@ def end_of_person(
 ) -> int:
     """End every session of a person but ``keep``; how many there were. The caller has authorised
     and records why."""
-    which = [LoginSession.person_id == person_id]
+    which: list[ColumnElement[bool]] = [LoginSession.person_id == person_id]
     if keep is not None:
         which.append(LoginSession.id != keep)
     return len(_end(uow, now, reason, *which))
@@ -184,7 +184,10 @@ def _end_many(
     room_id: UUID | None,
 ) -> int:
     here = select(Placement.person_id).where(Placement.unit_id == unit_id, placed_now())
-    which = [LoginSession.student, LoginSession.person_id.in_(here)]
+    which: list[ColumnElement[bool]] = [
+        LoginSession.student.is_(True),
+        LoginSession.person_id.in_(here),
+    ]
     if room_id is not None:
         which.append(LoginSession.room_id == room_id)
     people = uow.scalars(select(LoginSession.person_id).where(live(now), *which)).all()

@@ -70,7 +70,9 @@ def second_factor_qr() -> ResponseReturnValue:
         raise NotAllowed(N_("There is no second factor to set up here. Go to your account."))
     uri = factor.provisioning_uri(uow(), who, platform().settings)
     picture = io.BytesIO()
-    segno.make(uri, error="m").save(picture, kind="svg", scale=5, border=4, dark="#000", light="#fff")
+    segno.make(uri, error="m").save(
+        picture, kind="svg", scale=5, border=4, dark="#000", light="#fff"
+    )
     response = make_response(picture.getvalue())
     response.mimetype = "image/svg+xml"
     response.headers["Cache-Control"] = "no-store"

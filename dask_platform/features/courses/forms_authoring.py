@@ -1,0 +1,110 @@
+"""Forms for writing a course in the browser."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
+from wtforms import (
+    BooleanField,
+    HiddenField,
+    IntegerField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import InputRequired, Length, NumberRange
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from dask_platform.features.courses.authoring import SUMMARY_MOST, TITLE_MOST
+from dask_platform.features.courses.content import FILES_MOST, MEGABYTES_MOST
+from dask_platform.features.courses.forms import NEEDED, TOO_LONG
+from dask_platform.security.markdown import MAX_CHARS
+
+LANGUAGES = [("nb", "Bokmål"), ("nn", "Nynorsk"), ("en", "English")]
+FILE_TYPES = [
+    ("pdf", _l("PDF")),
+    ("image", _l("Pictures")),
+    ("text", _l("Plain text")),
+    ("office", _l("Word, Excel, PowerPoint and their like")),
+]
+GRADINGS = [("grade", _l("Grade from 1 to 6")), ("passfail", _l("Passed or not passed"))]
+
+
+class CourseForm(FlaskForm):  # type: ignore[misc]
+    title = StringField(
+        _l("Title"), [InputRequired(NEEDED), Length(max=TITLE_MOST, message=TOO_LONG)]
+    )
+    summary = TextAreaField(
+        _l("What the course is about"),
+        [InputRequired(NEEDED), Length(max=SUMMARY_MOST, message=TOO_LONG)],
+    )
+    language = SelectField(_l("Language of the course"), choices=LANGUAGES)
+    school_id = SelectField(_l("School"), [InputRequired(NEEDED)])
+
+
+class EditCourseForm(FlaskForm):  # type: ignore[misc]
+    title = StringField(
+        _l("Title"), [InputRequired(NEEDED), Length(max=TITLE_MOST, message=TOO_LONG)]
+    )
+    summary = TextAreaField(
+        _l("What the course is about"),
+        [InputRequired(NEEDED), Length(max=SUMMARY_MOST, message=TOO_LONG)],
+    )
+    language = SelectField(_l("Language of the course"), choices=LANGUAGES)
+    published = BooleanField(_l("Published: classes can be started with this course"))
+    version = HiddenField()
+
+
+class ModuleForm(FlaskForm):  # type: ignore[misc]
+    title = StringField(
+        _l("Title of the module"),
+        [InputRequired(NEEDED), Length(max=TITLE_MOST, message=TOO_LONG)],
+    )
+
+
+class PageForm(FlaskForm):  # type: ignore[misc]
+    """A page; with what ``AssignmentForm`` adds, an assignment. ``version``: see ``save_item``."""
+
+    title = StringField(
+        _l("Title"), [InputRequired(NEEDED), Length(max=TITLE_MOST, message=TOO_LONG)]
+    )
+    module_id = SelectField(_l("Module"), [InputRequired(NEEDED)])
+    source = TextAreaField(
+        _l("Text"), [InputRequired(NEEDED), Length(max=MAX_CHARS, message=TOO_LONG)]
+    )
+    picture = FileField(_l("Picture"))
+    picture_text = StringField(_l("What the picture shows"), [Length(max=500, message=TOO_LONG)])
+    published = BooleanField(_l("Published: the classes see it"))
+    version = HiddenField()
+
+
+class AssignmentForm(PageForm):
+    grading = RadioField(_l("How it is marked"), choices=GRADINGS, default="grade")
+    text_wanted = BooleanField(_l("The student writes a text"), default=True)
+    files_most = IntegerField(
+        _l("How many files at most"),
+        [
+            InputRequired(NEEDED),
+            NumberRange(0, FILES_MOST, _l("Write a number from 0 to %(most)s.", most=FILES_MOST)),
+        ],
+        default=0,
+    )
+    megabytes = IntegerField(
+        _l("How large a file may be, in MB"),
+        [
+            InputRequired(NEEDED),
+            NumberRange(
+                1, MEGABYTES_MOST, _l("Write a number from 1 to %(most)s.", most=MEGABYTES_MOST)
+            ),
+        ],
+        default=20,
+    )
+    file_types = SelectMultipleField(
+        _l("Kinds of file that are taken"),
+        choices=FILE_TYPES,
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+    )

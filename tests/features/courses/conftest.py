@@ -1,0 +1,20 @@
+"""What the tests of courses share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dask_platform.adapters.storage import FilesystemStore
+from tests.world import World
+
+CONTENT = Path(__file__).parents[3] / "content"
+
+
+@pytest.fixture
+def school(world: World) -> World:
+    """The small school, with a file store that is ready."""
+    assert isinstance(world.platform.files, FilesystemStore)
+    world.platform.files.ensure_folder()
+    return world
