@@ -18,6 +18,7 @@ from dask_platform.features.courses.models import (
     Deadline,
     Enrolment,
     Item,
+    Module,
     Reading,
 )
 from dask_platform.features.handins.models import Attempt, AttemptState, Marking
@@ -145,8 +146,9 @@ def _work(
     items = list(
         uow.scalars(
             select(Item)
+            .join(Item.module)
             .where(Item.course_id == group.course_id, Item.published, ~Item.removed)
-            .order_by(Item.module_id, Item.position)
+            .order_by(Module.position, Item.position)
         )
     )
     pages = [item for item in items if item.kind == "page"]

@@ -15,6 +15,7 @@ from dask_platform.adapters.scanner import ClamdScanner, FakeScanner
 from dask_platform.adapters.storage import FilesystemStore, S3Address, S3Store
 from dask_platform.db.embedded import EmbeddedPostgres
 from dask_platform.db.unit_of_work import Database
+from dask_platform.features import all_models
 from dask_platform.kernel.clock import SystemClock
 from dask_platform.kernel.errors import ConfigurationError
 from dask_platform.kernel.ports import Clock, Directory, FileStore, Scanner
@@ -133,6 +134,7 @@ def build_platform(
     settings: Settings, *, role: str = "web", clock: Clock | None = None
 ) -> Platform:
     """The platform as this process sees it: its database role decides what it can ever see."""
+    all_models()  # tables refer to one another; a command that loads one feature needs them all
     return Platform(
         settings=settings,
         database=Database(database_url(settings, role), pool=settings.database_pool),

@@ -41,13 +41,12 @@ def add(*entries: Entry) -> None:
 def entries(actor: Actor | None) -> list[Link]:
     if actor is None:
         return []
-    here = request.blueprint
-    return [
-        Link(
-            str(entry.label),
-            url_for(entry.endpoint),
-            current=here is not None and entry.endpoint.split(".")[0] == here,
-        )
+    shown = [
+        (str(entry.label), url_for(entry.endpoint))
         for entry in sorted(_entries, key=lambda entry: entry.order)
         if may_ever(actor, entry.permission)
     ]
+    # The entry whose address the page lies under; where two do, the longer one.
+    above = [url for _label, url in shown if f"{request.path}/".startswith(f"{url.rstrip('/')}/")]
+    here = max(above, key=len, default=None)
+    return [Link(label, url, current=url == here) for label, url in shown]

@@ -10,6 +10,7 @@ from wtforms import (
     HiddenField,
     IntegerField,
     RadioField,
+    SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -23,14 +24,21 @@ from dask_platform.features.courses.content import FILES_MOST, MEGABYTES_MOST
 from dask_platform.features.courses.forms import NEEDED, TOO_LONG
 from dask_platform.security.markdown import MAX_CHARS
 
-LANGUAGES = [("nb", "Bokmål"), ("nn", "Nynorsk"), ("en", "English")]
-FILE_TYPES = [
-    ("pdf", _l("PDF")),
-    ("image", _l("Pictures")),
-    ("text", _l("Plain text")),
-    ("office", _l("Word, Excel, PowerPoint and their like")),
+LANGUAGES = [
+    SelectChoice("nb", "Bokmål"),
+    SelectChoice("nn", "Nynorsk"),
+    SelectChoice("en", "English"),
 ]
-GRADINGS = [("grade", _l("Grade from 1 to 6")), ("passfail", _l("Passed or not passed"))]
+FILE_TYPES = [
+    SelectChoice("pdf", _l("PDF")),
+    SelectChoice("image", _l("Pictures")),
+    SelectChoice("text", _l("Plain text")),
+    SelectChoice("office", _l("Word, Excel, PowerPoint and their like")),
+]
+GRADINGS = [
+    SelectChoice("grade", _l("Grade from 1 to 6")),
+    SelectChoice("passfail", _l("Passed or not passed")),
+]
 
 
 class CourseForm(FlaskForm):  # type: ignore[misc]

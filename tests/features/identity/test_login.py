@@ -29,12 +29,12 @@ def test_name_is_found_whatever_its_case_and_spaces(school: World) -> None:
     assert log_in(school.anonymous(), "  ANNA ").status_code == 303
 
 
-@pytest.mark.parametrize("username", ["anna", "nobody", "a" * 250, "æøå", "x'; --", "‮anna"])
-def test_wrong_password_and_unknown_name_get_the_same_answer(school: World, username: str) -> None:
-    answer = log_in(school.anonymous(), username, "feil passord")
-    assert answer.status_code == 401
+def test_wrong_password_and_unknown_name_get_the_same_answer(school: World) -> None:
     other = log_in(school.anonymous(), "somebodyelse", "feil passord")
-    assert _without_what_was_typed(answer.text) == _without_what_was_typed(other.text)
+    for username in ("anna", "nobody", "a" * 250, "æøå", "x'; --", "\u202eanna"):
+        answer = log_in(school.anonymous(), username, "feil passord")
+        assert answer.status_code == 401
+        assert _without_what_was_typed(answer.text) == _without_what_was_typed(other.text)
 
 
 def _without_what_was_typed(page: str) -> list[str]:

@@ -41,13 +41,12 @@ def test_whatever_is_asked_for_a_browser_stays_on_the_host(shared_world: World, 
     assert urlsplit(urljoin("http://school.test/login", stripped)).netloc == "school.test"
 
 
-@pytest.mark.parametrize("wanted", EVIL)
-def test_login_form_does_not_lead_out(school: World, wanted: str) -> None:
-    answer = log_in(school.anonymous(), "tora", next=wanted)
-    assert answer.status_code in (303, 400)
-    if answer.status_code == 303:
+def test_login_form_does_not_lead_out(school: World) -> None:
+    for wanted in EVIL:
+        answer = log_in(school.anonymous(), "tora", next=wanted)
+        assert answer.status_code == 303, wanted
         host = urlsplit(urljoin("http://localhost/login", answer.location)).netloc
-        assert host == "localhost"
+        assert host == "localhost", wanted
 
 
 def test_language_form_does_not_lead_out(school: World) -> None:

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from dask_platform.features.identity.service import throttle
+from dask_platform.kernel.ids import new_token
 from tests.features.identity.conftest import MakeWorld, hasher_of, log_in
 from tests.world import PASSWORD, World
 
@@ -115,22 +116,17 @@ def throttled(shared_world: World) -> Iterator[World]:
     yield shared_world
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 400), st.sampled_from([False, False, False, True])), max_size=40
-    ),
-    name=st.uuids(),
+    )
 )
-def test_count_follows_the_rule(
-    throttled: World, steps: list[tuple[int, bool]], name: object
-) -> None:
+def test_count_follows_the_rule(throttled: World, steps: list[tuple[int, bool]]) -> None:
     config = throttled.settings.model_copy(
         update={"throttle_account_tries": 4, "throttle_minutes": 10}
     )
-    counter = throttle.account_counter(config, str(name))
+    counter = throttle.account_counter(config, new_token())
     model = Model(4, 10)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for seconds, right in steps:
@@ -150,7 +146,7 @@ def test_a_try_given_back_leaves_the_count_as_it_was(
     throttled: World, wrong: int, right: int
 ) -> None:
     config = throttled.settings.model_copy(update={"throttle_address_tries": 5})
-    counter = throttle.address_counter(config, f"{wrong}-{right}-{datetime.now(UTC)}")
+    counter = throttle.address_counter(config, new_token())
     now = datetime(2026, 1, 1, tzinfo=UTC)
     with throttled.platform.database.work() as uow:
         for _ in range(wrong):

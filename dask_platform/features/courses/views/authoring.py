@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
+from wtforms import SelectChoice
 
 from dask_platform.features.courses import authoring
 from dask_platform.features.courses.forms_authoring import CourseForm, EditCourseForm, ModuleForm
@@ -191,5 +192,5 @@ def _course_page(course_id: UUID, form: ModuleForm, found: Course) -> str:
     )
 
 
-def _school_choices() -> list[tuple[str, str]]:
-    return [(str(one.id), one.name) for one in authoring.school_names(uow(), actor())]
+def _school_choices() -> list[SelectChoice]:
+    return [SelectChoice(str(one.id), one.name) for one in authoring.school_names(uow(), actor())]

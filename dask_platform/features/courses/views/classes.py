@@ -9,6 +9,7 @@ from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response
+from wtforms import SelectChoice
 
 from dask_platform.features.courses import authoring, classes, queries
 from dask_platform.features.courses.forms import ClassForm, DeadlineForm, EnrolForm
@@ -41,7 +42,7 @@ def new_class(course_id: UUID) -> FormAnswer:
     course = authoring.course(uow(), actor(), course_id)
     names = unit_names(uow())
     form = ClassForm()
-    form.unit_id.choices = [(str(unit), names[unit]) for unit in _own_units(names)]
+    form.unit_id.choices = [SelectChoice(str(unit), names[unit]) for unit in _own_units(names)]
     if form.validate_on_submit():
         try:
             made = classes.create_class(

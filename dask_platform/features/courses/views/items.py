@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
+from wtforms import SelectChoice
 
 from dask_platform.features.courses import authoring, item_authoring
 from dask_platform.features.courses.forms_authoring import AssignmentForm, PageForm
@@ -112,7 +113,7 @@ class _Editor:
         self.status = 200
         self.more: dict[str, Any] = {}
         self.modules = authoring.outline(uow(), course.id)
-        form.module_id.choices = [(str(one.id), one.title) for one in self.modules]
+        form.module_id.choices = [SelectChoice(str(one.id), one.title) for one in self.modules]
 
     def answer(self) -> FormAnswer:
         wanted = request.form.get("do", "save") if request.method == "POST" else ""

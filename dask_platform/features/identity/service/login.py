@@ -126,8 +126,9 @@ def log_in(
     except DirectoryUnavailable as error:
         log.error("directory_unavailable")
         return Refused(error)
-    throttle.clear(uow, account_tries)
+    # In the order in which they are counted: otherwise two log-ins could each wait for the other.
     throttle.give_back(uow, address_tries)
+    throttle.clear(uow, account_tries)
     if found.must_change:
         return MustChange(credentials.make_ticket(desk.settings, found, now))
     return enter(uow, desk, found, now, before=before)
