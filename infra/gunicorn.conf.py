@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 
+from dask_platform.db.embedded import children_die_with_me
 from dask_platform.kernel.settings import load_settings
 
 _settings = load_settings()
@@ -27,11 +28,13 @@ limit_request_line = 4094
 limit_request_fields = 60
 limit_request_field_size = 8190
 forwarded_allow_ips = "127.0.0.1,::1" if _settings.proxy_hops else ""
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - unlinked at once
 accesslog = None  # the platform writes its own, as JSON and without personal data
 errorlog = "-"
 loglevel = "warning"
 proc_name = "dask-platform"
+# A second way in that nobody here uses, at one path for every gunicorn of a user.
+control_socket_disable = True
 
 _health = None
 
@@ -39,14 +42,21 @@ _health = None
 def when_ready(server):
     """Health and metrics run beside the workers and end with the master."""
     global _health
-    _health = subprocess.Popen([sys.executable, "-m", "dask_platform.entry.cli", "health"])
+    _health = subprocess.Popen(
+        [sys.executable, "-m", "dask_platform.entry.cli", "health"],
+        preexec_fn=children_die_with_me(),
+    )
 
 
 def on_exit(server):
     if _health is not None:
         with contextlib.suppress(ProcessLookupError):
             _health.terminate()
-        _health.wait(10)
+        try:
+            _health.wait(10)
+        except subprocess.TimeoutExpired:
+            _health.kill()
+            _health.wait()
 
 
 def child_exit(server, worker):

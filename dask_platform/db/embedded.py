@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -47,10 +48,22 @@ def binaries() -> Path:
     return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 
 
-def die_with_parent(sig: int = signal.SIGTERM) -> None:
+def _ask_for_signal(sig: int = signal.SIGTERM) -> None:
     """Ask the kernel to signal this process when its parent ends. Linux only; elsewhere nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, sig)
+
+
+def children_die_with_me(sig: int = signal.SIGTERM) -> Callable[[], None]:
+    """For ``Popen(preexec_fn=…)``. A child whose parent died before it could ask ends itself."""
+    parent = os.getpid()
+
+    def ask() -> None:
+        _ask_for_signal(sig)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
 
 
 class EmbeddedPostgres:
@@ -111,7 +124,7 @@ class EmbeddedPostgres:
                 extra_groups=[] if self._user else None,
                 # A terminal's Ctrl-C must not reach the server before its clients have ended.
                 start_new_session=True,
-                preexec_fn=lambda: die_with_parent(signal.SIGQUIT),
+                preexec_fn=children_die_with_me(signal.SIGQUIT),
             )
         deadline = time.monotonic() + timeout
         while not self.running():
@@ -130,6 +143,10 @@ class EmbeddedPostgres:
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(10)
+
+    def ended(self) -> int | None:
+        """The status of a server that was started here and has ended; None while it runs."""
+        return None if self._process is None else self._process.poll()
 
     def create_database(self, name: str = DATABASE, *, template: str | None = None) -> None:
         """Make the database, owned by the owner role, unless it exists."""

@@ -2,7 +2,7 @@
 
 One process looks after the others: PostgreSQL, gunicorn and the job worker are its children. They
 end with it, however it ends: on Ctrl-C and SIGTERM it stops them in order, and when it is killed
-outright the kernel tells each of them (see ``die_with_parent``).
+outright the kernel tells each of them (see ``children_die_with_me``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from urllib.error import URLError
 import click
 
 from dask_platform.db import migrate
-from dask_platform.db.embedded import DATABASE, EmbeddedPostgres, die_with_parent
+from dask_platform.db.embedded import DATABASE, EmbeddedPostgres, children_die_with_me
 from dask_platform.entry import demo_data
 from dask_platform.entry.commands import ROOT
 from dask_platform.entry.wiring import build_platform, configure_logging, prepare_files
@@ -90,12 +90,14 @@ def _serve(settings: Settings, port: int, stack: ExitStack) -> None:
     print(f"ready http://localhost:{port}", flush=True)
     print(demo_data.accounts(), flush=True)
     while True:
-        for name, child in children.items():
-            if child.poll() is not None:
+        parts = {name: child.poll() for name, child in children.items()}
+        parts["database"] = database.ended()
+        for name, status in parts.items():
+            if status is not None:
                 raise Unavailable(
                     "The %(name)s ended by itself (status %(status)s). Everything is stopped.",
                     name=name,
-                    status=child.returncode,
+                    status=status,
                 )
         time.sleep(0.2)
 
@@ -109,7 +111,7 @@ def _child(
         stdin=subprocess.DEVNULL,
         # Ctrl-C goes to this process alone, which then stops the others in order.
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=children_die_with_me(),
     )
     stack.callback(_end, child)
     return child

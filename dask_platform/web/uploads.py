@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from flask import Request
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import BadRequest
+from werkzeug.formparser import FormDataParser
 
 from dask_platform.web.context import platform
 
@@ -96,9 +98,21 @@ class UploadStream:
         self._file.close()
 
 
+class WholeForms(FormDataParser):
+    """Takes a form whole or not at all; the parser's own habit is an empty form without a word."""
+
+    def parse(self, *arguments: Any, **named: Any) -> Any:
+        self.silent = False
+        try:
+            return super().parse(*arguments, **named)
+        except ValueError:
+            raise BadRequest("The form broke off in the middle.") from None
+
+
 class UploadRequest(Request):
     """A request whose files arrive in :class:`UploadStream`, and close with it."""
 
+    form_data_parser_class = WholeForms
     _streams: list[UploadStream] | None = None
 
     def _get_file_stream(
@@ -135,6 +149,12 @@ def incoming(files: Iterable[FileStorage]) -> list[IncomingFile]:
         stream.seek(0)
         found.append(IncomingFile(stream.file, stream.size, stream.sha256, name, stream.too_large))
     return found
+
+
+def request_bytes_most(upload_max_bytes: int) -> int:
+    """How long a request with files may be at all: what is over a file's limit is still read, and
+    dropped, so that the text beside it arrives; what is over this is refused unread."""
+    return 4 * upload_max_bytes
 
 
 def temporary_folder(home: Path) -> Path:

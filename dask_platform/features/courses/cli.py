@@ -27,7 +27,7 @@ def content() -> None:
 def check(ctx: click.Context, folder: Path) -> None:
     """Say everything that is wrong with the course in DIR, or with the courses inside it."""
     courses = _read(ctx, folder)
-    click.echo(f"{len(courses)} courses are good.")
+    click.echo("1 course is good." if len(courses) == 1 else f"{len(courses)} courses are good.")
 
 
 @content.command()

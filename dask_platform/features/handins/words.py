@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 
 from dask_platform.features.handins.models import AttemptState, ScanState
 from dask_platform.features.handins.scanning import MISSING
-from dask_platform.kernel.errors import DaskError
+from dask_platform.kernel.errors import DaskError, StorageUnavailable
 from dask_platform.security.filetypes import Family
 from dask_platform.web.i18n import filesize
 
@@ -44,6 +44,13 @@ FIRST_ISOLATE, END_ISOLATE = "\u2068", "\u2069"
 
 def say(error: DaskError) -> str:
     """An error in the reader's language, with sizes, kinds and file names as people read them."""
+    if isinstance(error, StorageUnavailable):
+        return str(
+            _(
+                "The file could not be stored just now. Your text is saved. Wait a minute, then "
+                "add the file once more."
+            )
+        )
     places = dict(error.params)
     if "limit_bytes" in places:
         places["limit"] = filesize(places["limit_bytes"])

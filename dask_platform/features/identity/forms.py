@@ -8,6 +8,7 @@ from uuid import UUID
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, PasswordField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from dask_platform.features.identity.queries.listings import UnitLine
@@ -60,11 +61,11 @@ class CodeForm(FlaskForm):  # type: ignore[misc]
 
 
 ROLES = (
-    ("student", _l("Student")),
-    ("teacher", _l("Teacher")),
-    ("workshop", _l("Workshop officer")),
-    ("security", _l("Security officer")),
-    ("operator", _l("Operator")),
+    SelectChoice("student", _l("Student")),
+    SelectChoice("teacher", _l("Teacher")),
+    SelectChoice("workshop", _l("Workshop officer")),
+    SelectChoice("security", _l("Security officer")),
+    SelectChoice("operator", _l("Operator")),
 )
 
 
@@ -74,7 +75,7 @@ class _UnitForm(FlaskForm):  # type: ignore[misc]
     unit = SelectField(_l("Unit"), [InputRequired(NEEDED)])
 
     def offer(self, units: Iterable[UnitLine]) -> None:
-        self.unit.choices = [(str(unit.id), unit.name) for unit in units]
+        self.unit.choices = [SelectChoice(str(unit.id), unit.name) for unit in units]
 
     def unit_id(self) -> UUID:
         return UUID(self.unit.data)

@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_platform.features.courses.content import course_folders, read_course, read_courses
 from dask_platform.features.courses.yaml_reader import YamlReader
 from tests.features.courses.conftest import CONTENT
-from tests.features.courses.courses_on_disk import FILES, YAML, write_course, yaml_with
+from tests.features.courses.courses_on_disk import SVG, YAML, write_course, yaml_with
 
 Changes = dict[str, str | bytes | None]
 
@@ -30,8 +31,14 @@ BAD: dict[str, tuple[Changes, list[str]]] = {
         yaml_with("title: Sveising", "title: [Sveising"),
         ["sveis/course.yaml:4: Not valid YAML"],
     ),
-    "two documents": ({"course.yaml": YAML + "---\nslug: to\n"}, ["sveis/course.yaml:20: Not valid"]),
-    "tab": (yaml_with("  - slug: start", "\t- slug: start"), ["sveis/course.yaml:9: Not valid YAML"]),
+    "two documents": (
+        {"course.yaml": YAML + "---\nslug: to\n"},
+        ["sveis/course.yaml:20: Not valid"],
+    ),
+    "tab": (
+        yaml_with("  - slug: start", "\t- slug: start"),
+        ["sveis/course.yaml:9: Not valid YAML"],
+    ),
     "control character": (
         yaml_with("Om sveising", "Om\x07sveising"),
         ["sveis/course.yaml:4: Not valid YAML: a character"],
@@ -100,7 +107,10 @@ BAD: dict[str, tuple[Changes, list[str]]] = {
         yaml_with("most: 2", "most: 999999999999999999"),
         ["sveis/course.yaml:19: Here must be a whole number from 0 to 10"],
     ),
-    "a number in hex": (yaml_with("most: 2", "most: 0x2"), ["sveis/course.yaml:19: Here must be a"]),
+    "a number in hex": (
+        yaml_with("most: 2", "most: 0x2"),
+        ["sveis/course.yaml:19: Here must be a"],
+    ),
     "files without types": (
         yaml_with("megabytes: 10, types: [pdf, image]", "megabytes: 10"),
         ["sveis/course.yaml:19: Say which types of file"],
@@ -128,19 +138,31 @@ BAD: dict[str, tuple[Changes, list[str]]] = {
     ),
     "missing page": (
         yaml_with("pages/02.md", "pages/03.md"),
-        ["sveis/course.yaml:13: There is no file pages/03.md", "sveis/pages/01.md:3: There is no such"],
+        [
+            "sveis/course.yaml:13: There is no file pages/03.md",
+            "sveis/pages/01.md:3: There is no such",
+        ],
     ),
     "page twice": (
         yaml_with("pages/02.md", "pages/01.md"),
-        ["sveis/course.yaml:13: The file pages/01.md is used twice", "sveis/pages/01.md:3: There is"],
+        [
+            "sveis/course.yaml:13: The file pages/01.md is used twice",
+            "sveis/pages/01.md:3: There is",
+        ],
     ),
     "page outside": (
         yaml_with("pages/02.md", "../annet/pages/02.md"),
-        ["sveis/course.yaml:13: Here must be a file pages/….md", "sveis/pages/01.md:3: There is no"],
+        [
+            "sveis/course.yaml:13: Here must be a file pages/….md",
+            "sveis/pages/01.md:3: There is no",
+        ],
     ),
     "page by absolute path": (
         yaml_with("pages/02.md", "/etc/passwd"),
-        ["sveis/course.yaml:13: Here must be a file pages/….md", "sveis/pages/01.md:3: There is no"],
+        [
+            "sveis/course.yaml:13: Here must be a file pages/….md",
+            "sveis/pages/01.md:3: There is no",
+        ],
     ),
     "empty page": (page(" \n"), ["sveis/pages/02.md:1: The page is empty"]),
     "page not utf-8": (
@@ -158,7 +180,10 @@ BAD: dict[str, tuple[Changes, list[str]]] = {
     ),
     "bare address": (page("Se <https://vg.no/>.\n"), ["sveis/pages/02.md:1: This link leads out"]),
     "mail": (page("Se <a@b.no>.\n"), ["sveis/pages/02.md:1: This link leads out"]),
-    "script in a link": (page("[x](javascript:alert)\n"), ["sveis/pages/02.md:1: This link leads out"]),
+    "script in a link": (
+        page("[x](javascript:alert)\n"),
+        ["sveis/pages/02.md:1: This link leads out"],
+    ),
     "link by reference": (
         page("Se [vg][1].\n\n[1]: https://vg.no/\n"),
         ["sveis/pages/02.md:1: This link leads out"],
@@ -167,8 +192,14 @@ BAD: dict[str, tuple[Changes, list[str]]] = {
         page("Se [annet](../../annet/pages/01.md).\n"),
         ["sveis/pages/02.md:1: There is no such page"],
     ),
-    "link to no page": (page("Se [x](04.md).\n"), ["sveis/pages/02.md:1: There is no such page: 04.md"]),
-    "link to course.yaml": (page("[x](../course.yaml)\n"), ["sveis/pages/02.md:1: There is no such"]),
+    "link to no page": (
+        page("Se [x](04.md).\n"),
+        ["sveis/pages/02.md:1: There is no such page: 04.md"],
+    ),
+    "link to course.yaml": (
+        page("[x](../course.yaml)\n"),
+        ["sveis/pages/02.md:1: There is no such"],
+    ),
     "picture outside": (
         page("![x](https://vg.no/a.png)\n"),
         ["sveis/pages/02.md:1: This picture lies outside"],
@@ -198,20 +229,22 @@ BAD: dict[str, tuple[Changes, list[str]]] = {
         ],
     ),
     "script in a drawing": (
-        {"media/firkant.svg": FILES["media/firkant.svg"].replace(  # type: ignore[union-attr]
-            b"</svg>", b"\n<script>alert(1)</script></svg>")},
-        ["sveis/media/firkant.svg:2: The drawing cannot be used", "sveis/pages/01.md:3: There is no"],
+        {"media/firkant.svg": SVG.replace(b"</svg>", b"\n<script>alert(1)</script></svg>")},
+        [
+            "sveis/media/firkant.svg:2: The drawing cannot be used",
+            "sveis/pages/01.md:3: There is no",
+        ],
     ),
     "a drawing that is no drawing": (
         {"media/firkant.svg": b"MZ\x90\x00"},
         ["sveis/media/firkant.svg:1: This is not a picture", "sveis/pages/01.md:3: There is no"],
     ),
     "the name says something else": (
-        {"media/foto.png": FILES["media/firkant.svg"]},
+        {"media/foto.png": SVG},
         ["sveis/media/foto.png:1: The name's ending does not fit"],
     ),
     "bad name of a picture": (
-        {"media/Stor Bokstav.svg": FILES["media/firkant.svg"]},
+        {"media/Stor Bokstav.svg": SVG},
         ["sveis/media/Stor Bokstav.svg:1: A picture's name has small letters"],
     ),
     "a folder too many": (
@@ -318,7 +351,8 @@ def test_one_bad_course_refuses_all(tmp_path: Path) -> None:
     courses, problems = read_courses(tmp_path)
 
     assert courses is None
-    assert [problem.file for problem in problems][0] == "lodd/course.yaml"
+    assert any("There is no file pages/01.md" in str(problem) for problem in problems)
+    assert all(problem.file.startswith("lodd/") for problem in problems)
     assert [folder.name for folder in course_folders(tmp_path)] == ["lodd", "sveis"]
 
 
@@ -340,7 +374,7 @@ def test_the_hash_tells_of_every_change(tmp_path: Path) -> None:
     changed = [
         hash_of("c", yaml_with("Om sveising", "Mer om sveising")),
         hash_of("d", page("Noe annet. [loggen](../assignments/01.md)\n")),
-        hash_of("e", {"media/firkant.svg": FILES["media/firkant.svg"].replace(b"#246", b"#642")}),  # type: ignore[union-attr]
+        hash_of("e", {"media/firkant.svg": SVG.replace(b"#246", b"#642")}),
         hash_of("f", yaml_with("megabytes: 10", "megabytes: 11")),
     ]
     assert len({same, *changed}) == 5
@@ -353,17 +387,20 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert root is not None or reader.problems
 
 
-@given(st.recursive(
-    st.one_of(st.text(max_size=8), st.integers(), st.booleans(), st.none()),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=12,
-))
+@given(
+    st.recursive(
+        st.one_of(st.text(max_size=8), st.integers(), st.booleans(), st.none()),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+        ),
+        max_leaves=12,
+    )
+)
 def test_any_yaml_in_place_of_any_value_is_refused_or_read(
     tmp_path_factory: pytest.TempPathFactory, value: object
 ) -> None:
-    import yaml
-
-    text = YAML.replace("Om sveising.", yaml.safe_dump(value, default_flow_style=True).strip("\n. "))
+    written = yaml.safe_dump(value, default_flow_style=True).strip("\n. ")
+    text = YAML.replace("Om sveising.", written)
     folder = write_course(tmp_path_factory.mktemp("c"), {"course.yaml": text})
 
     course, problems = read_course(folder)

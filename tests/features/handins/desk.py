@@ -158,7 +158,12 @@ class Desk:
         return f"/classes/{self.world.id(in_class)}/assignments/{self.world.id(item)}{rest}"
 
     def post_draft(
-        self, client: Client, words: str, *files: tuple[bytes, str], rest: str = "/save", **given: Any
+        self,
+        client: Client,
+        words: str,
+        *files: tuple[bytes, str],
+        rest: str = "/save",
+        **given: Any,
     ) -> TestResponse:
         data: dict[str, Any] = {"text": words, "version": "0", **given}
         if files:

@@ -79,7 +79,11 @@ def test_a_file_has_bytes_row_job_and_event(desk: Desk) -> None:
     file_id = desk.add(PDF, "brev.pdf")
     row = desk.row("SELECT * FROM handin_file")
     assert (row["id"], row["name"], row["size"]) == (file_id, "brev.pdf", len(PDF))
-    assert (row["extension"], row["mime"], row["scan_state"]) == ("pdf", "application/pdf", "pending")
+    assert (row["extension"], row["mime"], row["scan_state"]) == (
+        "pdf",
+        "application/pdf",
+        "pending",
+    )
     assert desk.stored() == [row["storage_key"]]
     assert b"".join(desk.world.platform.files.open(row["storage_key"])) == PDF
     assert desk.attempt(row["attempt_id"])["scan_state"] == "pending"
@@ -251,7 +255,9 @@ def test_removing_takes_row_now_and_bytes_by_a_job(desk: Desk) -> None:
 @pytest.mark.parametrize("name", ["bo", "cem"])
 def test_nobody_removes_the_file_of_another(desk: Desk, name: str) -> None:
     file_id = desk.add()
-    assert desk.world.client(name).post_form(desk.url(f"/files/{file_id}/remove")).status_code == 404
+    assert (
+        desk.world.client(name).post_form(desk.url(f"/files/{file_id}/remove")).status_code == 404
+    )
     assert len(desk.rows("SELECT * FROM handin_file")) == 1
 
 

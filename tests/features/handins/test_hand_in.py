@@ -123,7 +123,13 @@ SECOND = timedelta(seconds=1)
 
 @pytest.mark.parametrize(
     ("now", "late"),
-    [(DUE - SECOND, False), (DUE, False), (DUE + SECOND, True), (CUTOFF, True), (CUTOFF + SECOND, None)],
+    [
+        (DUE - SECOND, False),
+        (DUE, False),
+        (DUE + SECOND, True),
+        (CUTOFF, True),
+        (CUTOFF + SECOND, None),
+    ],
 )
 def test_in_time_late_or_closed(desk: Desk, now: datetime, late: bool | None) -> None:
     desk.deadline(DUE, CUTOFF)

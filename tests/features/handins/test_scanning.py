@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from dask_platform.adapters.scanner import ClamdScanner, FakeScanner
 from dask_platform.features.handins import scanning
-from dask_platform.features.handins.jobs import AGAIN, blueprint
+from dask_platform.features.handins.jobs import AGAIN, make_blueprint
 from dask_platform.features.handins.models import ScanState
 from dask_platform.kernel.errors import ScannerUnavailable, StorageUnavailable
 from dask_platform.web.platform import Platform
@@ -110,9 +110,7 @@ def test_the_student_is_told_plainly_in_every_language(clamd: Desk) -> None:
     clamd.scan(file_id)
     words = {"nb": "viruskontrollen", "nn": "viruskontrollen", "en": "virus check"}
     for locale, word in words.items():
-        clamd.change(
-            "UPDATE person SET locale = :locale WHERE username = 'anna'", locale=locale
-        )
+        clamd.change("UPDATE person SET locale = :locale WHERE username = 'anna'", locale=locale)
         assert word in seen(clamd.world.client("anna").get(clamd.url())).lower(), locale
 
 
@@ -220,7 +218,7 @@ def run_jobs(desk: Desk, platform: Platform) -> None:
     """Run everything in the queue through a real worker, as the worker's role."""
     url = desk.world.url("dask_worker").replace("postgresql+psycopg", "postgresql")
     app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=2))
-    app.add_tasks_from(blueprint, namespace="handins")
+    app.add_tasks_from(make_blueprint(), namespace="handins")
 
     async def drain() -> None:
         async with app.open_async():

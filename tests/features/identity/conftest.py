@@ -57,7 +57,12 @@ def hasher_of(world: World) -> CountingHasher:
 
 
 def log_in(
-    client: Client, username: str, password: str = PASSWORD, *, address: str = "127.0.0.1", **more: str
+    client: Client,
+    username: str,
+    password: str = PASSWORD,
+    *,
+    address: str = "127.0.0.1",
+    **more: str,
 ) -> TestResponse:
     """Send the log-in form from ``address``."""
     return client.post_form(

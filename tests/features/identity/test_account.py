@@ -48,7 +48,8 @@ def test_password_change_needs_the_present_one_and_ends_other_sessions(school: W
 
 
 @pytest.mark.parametrize(
-    ("new", "again"), [("kort", "kort"), (PASSWORD, PASSWORD), (NEW, "annet"), ("passordpassord",) * 2]
+    ("new", "again"),
+    [("kort", "kort"), (PASSWORD, PASSWORD), (NEW, "annet"), ("passordpassord",) * 2],
 )
 def test_weak_same_or_unlike_passwords_are_refused(school: World, new: str, again: str) -> None:
     client = school.client("tora")

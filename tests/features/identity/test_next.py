@@ -26,7 +26,9 @@ def test_strange_addresses_lead_to_the_front_page(shared_world: World, wanted: s
         assert safe_next(wanted) == "/"
 
 
-@pytest.mark.parametrize("wanted", ["/courses/norsk?page=2&x=a%20b", "/", "/account", "/a/b-c_d~e.f"])
+@pytest.mark.parametrize(
+    "wanted", ["/courses/norsk?page=2&x=a%20b", "/", "/account", "/a/b-c_d~e.f"]
+)
 def test_own_addresses_are_kept(shared_world: World, wanted: str) -> None:
     with shared_world.app.test_request_context():
         assert safe_next(wanted) == wanted
@@ -34,7 +36,9 @@ def test_own_addresses_are_kept(shared_world: World, wanted: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="/\\.:@?#%evilhtps\t\n\r \x00ab", max_size=30))
-def test_whatever_is_asked_for_a_browser_stays_on_the_host(shared_world: World, wanted: str) -> None:
+def test_whatever_is_asked_for_a_browser_stays_on_the_host(
+    shared_world: World, wanted: str
+) -> None:
     with shared_world.app.test_request_context():
         found = safe_next(wanted)
     stripped = "".join(c for c in found if c not in "\t\n\r").replace("\\", "/")

@@ -24,7 +24,9 @@ def test_idle_limit_and_what_the_person_is_told(school: World) -> None:
     assert token_of(client) is None
 
 
-@pytest.mark.parametrize(("who", "idle", "hours"), [("anna", 30, 6), ("tora", 30, 10), ("olga", 15, 8)])
+@pytest.mark.parametrize(
+    ("who", "idle", "hours"), [("anna", 30, 6), ("tora", 30, 10), ("olga", 15, 8)]
+)
 def test_limits_by_role(school: World, who: str, idle: int, hours: int) -> None:
     log_in(school.anonymous(), who)
     with school.owner() as uow:
@@ -74,7 +76,8 @@ def test_staff_elsewhere_end_nothing_and_learn_nothing(school: World, staff: str
 
 
 @pytest.mark.parametrize(
-    "url", ["/students/{anna}/end-session", "/rooms/{room}/end-sessions", "/units/{nord}/end-sessions"]
+    "url",
+    ["/students/{anna}/end-session", "/rooms/{room}/end-sessions", "/units/{nord}/end-sessions"],
 )
 def test_a_student_ends_nobodys_session(school: World, url: str) -> None:
     anna = school.client("anna")
@@ -103,7 +106,8 @@ def test_a_whole_room_with_one_click(school: World) -> None:
 def test_a_whole_unit_with_one_click(school: World) -> None:
     anna, dag, cem = school.client("anna"), school.client("dag"), school.client("cem")
     assert (
-        school.client("odd").post_form(f"/units/{school.id('nord')}/end-sessions").status_code == 303
+        school.client("odd").post_form(f"/units/{school.id('nord')}/end-sessions").status_code
+        == 303
     )
     assert anna.get("/account").status_code == 303
     assert dag.get("/account").status_code == 303

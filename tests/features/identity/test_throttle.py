@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -112,8 +111,8 @@ class Model:
 
 
 @pytest.fixture(scope="module")
-def throttled(shared_world: World) -> Iterator[World]:
-    yield shared_world
+def throttled(shared_world: World) -> World:
+    return shared_world
 
 
 @settings(max_examples=25, deadline=None)

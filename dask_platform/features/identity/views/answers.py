@@ -1,11 +1,23 @@
-"""What several pages do with an error that belongs to a field."""
+"""What several pages do with an error that belongs to a field of their form."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask_babel import gettext as _
 
 from dask_platform.kernel.errors import DaskError
+from dask_platform.web.context import uow
 from dask_platform.web.errors import status_of
+
+
+@contextmanager
+def whole_or_nothing() -> Iterator[None]:
+    """Around a verb whose refusal the page shows in its own form: the request is committed all the
+    same, so what the verb wrote before it refused is taken back here."""
+    with uow().begin_nested():
+        yield
 
 
 def show_error(form: object, error: DaskError, otherwise: str) -> int:

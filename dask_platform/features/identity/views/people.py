@@ -14,7 +14,7 @@ from dask_platform.features.identity.service import people as verbs
 from dask_platform.features.identity.service import places
 from dask_platform.features.identity.service.reads import note_list_read
 from dask_platform.features.identity.views import hasher, identity
-from dask_platform.features.identity.views.answers import show_error
+from dask_platform.features.identity.views.answers import show_error, whole_or_nothing
 from dask_platform.kernel.actor import Role
 from dask_platform.kernel.errors import Conflict, Invalid, NotAllowed
 from dask_platform.security.permissions import Permission
@@ -60,16 +60,17 @@ def add_person() -> ResponseReturnValue:
         status = 200 if request.method == "GET" else 400
         return render_template("identity/add_person.html", form=form), status
     try:
-        person_id, password = verbs.add_local(
-            uow(),
-            actor(),
-            hasher(),
-            username=form.username.data,
-            display_name=form.display_name.data,
-            role=Role(form.role.data),
-            unit_id=form.unit_id(),
-            now=platform().clock.now(),
-        )
+        with whole_or_nothing():
+            person_id, password = verbs.add_local(
+                uow(),
+                actor(),
+                hasher(),
+                username=form.username.data,
+                display_name=form.display_name.data,
+                role=Role(form.role.data),
+                unit_id=form.unit_id(),
+                now=platform().clock.now(),
+            )
     except Invalid as error:
         status = show_error(form, error, "username")
         return render_template("identity/add_person.html", form=form), status
@@ -85,9 +86,10 @@ def bring_person() -> ResponseReturnValue:
         status = 200 if request.method == "GET" else 400
         return render_template("identity/bring_person.html", form=form), status
     try:
-        person_id = places.bring(
-            uow(), actor(), form.username.data, Role(form.role.data), form.unit_id()
-        )
+        with whole_or_nothing():
+            person_id = places.bring(
+                uow(), actor(), form.username.data, Role(form.role.data), form.unit_id()
+            )
     except (Invalid, Conflict, NotAllowed) as error:
         status = show_error(form, error, "username")
         return render_template("identity/bring_person.html", form=form), status

@@ -14,7 +14,7 @@ from dask_platform.features.identity.service import people as verbs
 from dask_platform.features.identity.service import places
 from dask_platform.features.identity.service.reads import note_person_read
 from dask_platform.features.identity.views import hasher, identity
-from dask_platform.features.identity.views.answers import show_error
+from dask_platform.features.identity.views.answers import show_error, whole_or_nothing
 from dask_platform.features.identity.views.people import password_page
 from dask_platform.kernel.actor import Role
 from dask_platform.kernel.errors import Invalid
@@ -36,7 +36,8 @@ def rename_person(person_id: UUID) -> ResponseReturnValue:
     if not form.validate_on_submit():
         return _page(person_id, 400, rename=form)
     try:
-        verbs.rename(uow(), actor(), person_id, form.display_name.data)
+        with whole_or_nothing():
+            verbs.rename(uow(), actor(), person_id, form.display_name.data)
     except Invalid as error:
         return _page(person_id, show_error(form, error, "display_name"), rename=form)
     return _back(person_id, _("The name is changed."))
@@ -51,7 +52,8 @@ def grant_role(person_id: UUID) -> ResponseReturnValue:
         return _page(person_id, 400, role=form)
     verbs.operated(uow(), actor(), person_id)
     try:
-        places.grant(uow(), actor(), person_id, Role(form.role.data), form.unit_id())
+        with whole_or_nothing():
+            places.grant(uow(), actor(), person_id, Role(form.role.data), form.unit_id())
     except Invalid as error:
         return _page(person_id, show_error(form, error, "role"), role=form)
     return _back(person_id, _("The role is given."))
@@ -74,7 +76,8 @@ def transfer_student(person_id: UUID) -> ResponseReturnValue:
     if not form.validate_on_submit():
         return _page(person_id, 400, transfer=form)
     try:
-        places.transfer(uow(), actor(), person_id, form.unit_id(), platform().clock.now())
+        with whole_or_nothing():
+            places.transfer(uow(), actor(), person_id, form.unit_id(), platform().clock.now())
     except Invalid as error:
         return _page(person_id, show_error(form, error, "unit"), transfer=form)
     return _back(person_id, _("The student is moved."))

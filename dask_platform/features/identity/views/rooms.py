@@ -15,7 +15,7 @@ from dask_platform.features.identity.service import rooms as verbs
 from dask_platform.features.identity.service import sessions
 from dask_platform.features.identity.service.reads import note_list_read
 from dask_platform.features.identity.views import identity
-from dask_platform.features.identity.views.answers import show_error
+from dask_platform.features.identity.views.answers import show_error, whole_or_nothing
 from dask_platform.kernel.errors import Invalid
 from dask_platform.security.permissions import Permission
 from dask_platform.web.access import requires
@@ -60,7 +60,8 @@ def add_room() -> ResponseReturnValue:
         status = 200 if request.method == "GET" else 400
         return render_template("identity/add_room.html", form=form), status
     try:
-        verbs.add_room(uow(), actor(), form.unit_id(), form.name.data, form.network.data or "")
+        with whole_or_nothing():
+            verbs.add_room(uow(), actor(), form.unit_id(), form.name.data, form.network.data or "")
     except Invalid as error:
         status = show_error(form, error, "name")
         return render_template("identity/add_room.html", form=form), status
@@ -76,7 +77,8 @@ def add_network(room_id: UUID) -> ResponseReturnValue:
         status = 200 if request.method == "GET" else 400
         return render_template("identity/add_network.html", form=form, room=room), status
     try:
-        verbs.add_network(uow(), actor(), room_id, form.network.data)
+        with whole_or_nothing():
+            verbs.add_network(uow(), actor(), room_id, form.network.data)
     except Invalid as error:
         status = show_error(form, error, "network")
         return render_template("identity/add_network.html", form=form, room=room), status
