@@ -30,6 +30,7 @@ from uuid import UUID, uuid4
 
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
+from jinja2.bccache import Bucket, BytecodeCache
 from pydantic import SecretStr
 from sqlalchemy import text
 from werkzeug.test import TestResponse
@@ -86,6 +87,23 @@ PEOPLE: dict[str, tuple[str, str | None]] = {
 CLASSES = {"nord": ("Norsk nord", "tora", ("anna", "bo")), "sor": ("Norsk sør", "siri", ("cem",))}
 
 
+class CompiledTemplates(BytecodeCache):
+    """Templates compiled once a process: every test has an application of its own."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if code := self._code.get((bucket.key, bucket.checksum)):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+TEMPLATES = CompiledTemplates()
+
+
 class Client(FlaskClient):
     """A browser that can send a form as a page of ours would."""
 
@@ -121,8 +139,10 @@ class World:
         self._stack = ExitStack()
         self._app: DaskFlask | None = None
         with self.owner() as uow:
-            self._people(uow)
-            self._course(uow)
+            if uow.scalar(text("SELECT count(*) FROM person")) == 0:
+                self._people(uow)
+                self._course(uow)
+            self._read_ids(uow)
 
     # -- what tests use ----------------------------------------------------------------
 
@@ -132,6 +152,7 @@ class World:
             from dask_platform.entry.school import make_school
 
             self._app = make_school(self.platform)
+            self._app.jinja_env.bytecode_cache = TEMPLATES
             self._app.test_client_class = Client
         return self._app
 
@@ -252,6 +273,21 @@ class World:
             files=FilesystemStore(self.settings.files_folder),
             scanner=FakeScanner(),
         )
+
+    def _read_ids(self, uow: UnitOfWork) -> None:
+        """By name, from a school that was built now or copied."""
+        found = uow.execute(
+            text(
+                "SELECT username, id FROM person UNION ALL SELECT slug, id FROM unit"
+                " UNION ALL SELECT 'school ' || slug, id FROM school"
+                " UNION ALL SELECT 'room', id FROM room UNION ALL SELECT slug, id FROM course_item"
+                " UNION ALL SELECT 'course', id FROM course"
+                " UNION ALL SELECT 'module', id FROM course_module"
+                " UNION ALL SELECT 'class ' || u.slug, c.id FROM course_class c"
+                " JOIN unit u ON u.id = c.unit_id"
+            )
+        )
+        self.ids |= {name: one for name, one in found}
 
     def _people(self, uow: UnitOfWork) -> None:
         now = self.clock.now()

@@ -13,7 +13,7 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dask_platform.web import errors, headers, i18n, metrics, navigation, requests, sessions
+from dask_platform.web import errors, headers, i18n, metrics, navigation, requests, sessions, uploads
 from dask_platform.web.access import public
 from dask_platform.web.context import actor_or_none
 from dask_platform.web.platform import Platform
@@ -38,6 +38,7 @@ def make_app(name: str, platform: Platform) -> requests.DaskFlask:
         TRUSTED_HOSTS=_hosts(platform),
         MAX_CONTENT_LENGTH=requests.FORM_BYTES_MOST,
     )
+    app.request_class = uploads.UploadRequest
     app.extensions["dask"] = platform
     if settings.proxy_hops:
         # The address of the client comes from our own proxy alone; host and scheme from settings.

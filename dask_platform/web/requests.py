@@ -20,7 +20,7 @@ from dask_platform.db.unit_of_work import Origin
 from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.errors import Invalid, NotAuthenticated, NotVisible, SecondFactorNeeded
 from dask_platform.security.policy import may_ever
-from dask_platform.web import metrics, sessions
+from dask_platform.web import metrics, sessions, uploads
 from dask_platform.web.access import Access, access_of
 from dask_platform.web.context import actor_or_none, platform
 
@@ -69,7 +69,22 @@ class DaskFlask(Flask):
         self._authorise(access)
         if request.method not in _SAFE:
             _limit_body(access)
+            if access is not None and access.upload:
+                self._receive(token, access)
             csrf.protect()
+
+    def _receive(self, token: str | None, access: Access) -> None:
+        """Take in the whole body with no transaction open, then ask again who acts and may.
+
+        Bytes can be slow to come; meanwhile nobody holds a connection, and a session that ended
+        during the upload has ended.
+        """
+        g.uow.commit()
+        _ = request.form
+        g.actor = sessions.resume(
+            g.uow, token, platform().clock.now(), request.remote_addr
+        )
+        self._authorise(access)
 
     def _access(self) -> Access | None:
         """What the endpoint says of itself. No such address, or wrong method: let Flask say so."""
@@ -112,7 +127,9 @@ def _in_own_room(actor: Actor) -> bool:
 def _limit_body(access: Access | None) -> None:
     settings = platform().settings
     upload = access is not None and access.upload
-    request.max_content_length = settings.upload_max_bytes if upload else FORM_BYTES_MOST
+    request.max_content_length = (
+        uploads.request_bytes_most(settings.upload_max_bytes) if upload else FORM_BYTES_MOST
+    )
     request.max_form_memory_size = FORM_BYTES_MOST
     request.max_form_parts = FORM_PARTS_MOST
     length = request.content_length

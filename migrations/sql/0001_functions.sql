@@ -101,6 +101,19 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT c.course_id FROM course_class c WHERE c.id IN (SELECT dask_own_classes())
 $$;
 
+-- Where a stopped file was to be handed in. Security may know that much of the attempt, and no more:
+-- the attempt itself, with its text, stays closed to them.
+CREATE FUNCTION dask_stopped_files() RETURNS TABLE (file_id uuid, class_name text, title text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT f.id, c.name, i.title
+  FROM handin_file f
+  JOIN attempt a ON a.id = f.attempt_id
+  JOIN course_class c ON c.id = a.class_id
+  JOIN course_item i ON i.id = a.item_id
+  WHERE f.scan_state IN ('infected', 'refused')
+    AND dask_unit_of(f.person_id) IN (SELECT dask_units('security'))
+$$;
+
 -- Make the owner of a live session the actor of this transaction and describe them, in one round
 -- trip. Null, and no actor, when the session is unknown, ended, idle too long or past its end, or
 -- when the person is no longer active, or is a student without a placement.

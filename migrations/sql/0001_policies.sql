@@ -22,7 +22,7 @@ GRANT USAGE ON SCHEMA public TO dask_web, dask_worker;
 GRANT EXECUTE ON FUNCTION dask_actor(), dask_units(text[]), dask_staff_units(), dask_unit_of(uuid),
   dask_students_here(), dask_colleagues(), dask_taught_classes(), dask_taught_unit(uuid), dask_own_classes(),
   dask_taught_students(), dask_own_teachers(), dask_own_schools(), dask_editable_courses(),
-  dask_own_courses(), dask_resume(bytea, timestamptz), dask_login_lookup(text),
+  dask_own_courses(), dask_stopped_files(), dask_resume(bytea, timestamptz), dask_login_lookup(text),
   dask_defer(text, jsonb, text, text) TO dask_web;
 GRANT EXECUTE ON FUNCTION dask_actor(), dask_defer(text, jsonb, text, text) TO dask_worker;
 GRANT SELECT ON alembic_version TO dask_web, dask_worker;
@@ -256,7 +256,9 @@ CREATE POLICY teacher_updates ON marking FOR UPDATE TO dask_web
   WITH CHECK (marked_by = (SELECT dask_actor()) AND student_id <> marked_by);
 
 -- The worker: scans files and writes what was found, nothing else.
-GRANT SELECT ON attempt, handin_file TO dask_worker;
+-- Not the text of an attempt: no job needs it.
+GRANT SELECT (id, class_id, item_id, person_id, state, scan_state, file_count, version) ON attempt TO dask_worker;
+GRANT SELECT ON handin_file TO dask_worker;
 GRANT UPDATE (scan_state, version) ON attempt TO dask_worker;
 GRANT UPDATE (scan_state, scan_finding, scanned_at) ON handin_file TO dask_worker;
 CREATE POLICY worker_reads ON attempt FOR SELECT TO dask_worker USING (true);

@@ -172,7 +172,9 @@ def fill(world: World, place: Place) -> None:
             },
         )
         for number in range(40):
-            record(uow, None, EventKind.LOGIN_FAILED, system="test", number=number, said="på «nytt»")
+            record(
+                uow, None, EventKind.LOGIN_FAILED, system="test", number=number, said="på «nytt»"
+            )
     world.session("anna")
     world.session("tora")
     with world.uow("anna") as uow:
@@ -256,7 +258,7 @@ def test_a_restored_school_is_as_well_guarded_as_before(
         )
         with psycopg.connect(place.dsn) as connection:
             rows = [map(str, connection.execute(query)) for query in queries]
-        # PostgreSQL writes ``x IN ('a', 'b')`` with its casts in another order once it was reloaded.
+        # PostgreSQL writes ``x IN ('a', 'b')`` with its casts elsewhere once it was reloaded.
         casts = re.compile(r"::character varying|::text|\[\]|[()]")
         return [sorted(casts.sub("", row) for row in found) for found in rows]
 
@@ -575,9 +577,7 @@ def test_a_forced_restore_that_fails_leaves_the_school_as_it_was(
         assert found.fetchall() == []
 
 
-def test_no_restore_under_a_running_platform(
-    school: Place, places: Places, tmp_path: Path
-) -> None:
+def test_no_restore_under_a_running_platform(school: Place, places: Places, tmp_path: Path) -> None:
     target = tmp_path / "school.tar"
     make_backup(school.platform, school.owner_url, target, NOW)
     web = school.dsn.replace("dask_owner", "dask_web", 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import secrets
 import socket
@@ -16,13 +15,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyotp
 import pytest
 
 from tests.db_fixtures import Template
-from tests.services.base import free_port
 from tests.services.browser import Answer, Browser
 from tests.services.clamav import EICAR, ClamdServer
 from tests.services.client import Services
@@ -30,7 +27,11 @@ from tests.services.nginx import NAME, Nginx, NginxServer
 from tests.services.school import School, SchoolServer, Worker
 from tests.world import PASSWORD, World
 
-PDF = b"%PDF-1.4\n" + b"% a hand-in\n" * 20000 + b"%%EOF\n"
+PDF = (
+    b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\n"
+    + b"% a hand-in\n" * 20000
+    + b"xref\n0 1\n0000000000 65535 f \ntrailer<</Size 1/Root 1 0 R>>\nstartxref\n42\n%%EOF\n"
+)
 UPLOAD_MOST = 8 * 1024 * 1024
 
 pytestmark = pytest.mark.xdist_group("production")
@@ -67,7 +68,8 @@ class Installation:
 
     def health(self, path: str) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(self.school.health + path, timeout=20) as answer:
+            address = self.school.health + path
+            with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 - loopback
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -106,10 +108,11 @@ def installation(
                 "DASK_SECOND_FACTOR_REQUIRED": "true",
                 "DASK_UPLOAD_MAX_BYTES": str(UPLOAD_MOST),
             }
-            with services.private(School, env=env, socket=sock) as school:
-                with services.private(Worker, env=env):
-                    yield Installation(world, nginx, SchoolServer(**school))
-                    import shutil; shutil.copy(school["log"], "/tmp/exp/school.log")
+            with (
+                services.private(School, env=env, socket=sock) as school,
+                services.private(Worker, env=env),
+            ):
+                yield Installation(world, nginx, SchoolServer(**school))
         world.close()
 
 
@@ -124,7 +127,7 @@ def hand_in(installation: Installation, student: Browser, name: str, data: bytes
     assert student.get(task).status == 200
     form = student.form("/save")
     sent = student.submit(form, {"text": "Svaret mitt.", "next": "hand-in"}, {"file": (name, data)})
-    assert sent.status == 303, sent.text
+    assert sent.status == 303, (sent.status, re.sub(r"(?s).*<main", "", sent.text))
     assert student.get(sent.location).status == 200
     done = student.submit(student.form("/hand-in"))
     assert done.status == 303, done.text
@@ -173,14 +176,9 @@ def test_from_the_students_hand_in_to_the_teachers_download(installation: Instal
     assert "X-Accel-Redirect" not in got.headers
     assert installation.browser().get(address).status in (303, 401), "not without a log-in"
 
-    stored = next((installation.world.settings.home / "files/files/handins").rglob("*-*.*/*"), None)
-    path = next(
-        path
-        for path in (installation.world.settings.home / "files/files").rglob("*")
-        if path.is_file() and path.read_bytes() == PDF
-    )
-    del stored
-    inside = path.relative_to(installation.world.settings.home / "files/files")
+    root = installation.world.settings.home / "files/files"
+    found = [path for path in root.rglob("*") if path.is_file() and path.read_bytes() == PDF]
+    inside = found[0].relative_to(root)
     outside = installation.teacher("even").get(f"/_files/{inside}")
     assert outside.status == 404
     assert PDF[:9] not in outside.body
@@ -194,7 +192,9 @@ def test_an_infected_file_reaches_nobody(installation: Installation) -> None:
     assert bo.get(f"/attempts/{attempt}/files/{file_id}").status == 404
 
 
-@pytest.mark.parametrize("path", ["/_files/handins/x.file/y", "/_s3/dask-files/x", "/_pages/413.html"])
+@pytest.mark.parametrize(
+    "path", ["/_files/handins/x.file/y", "/_s3/dask-files/x", "/_pages/413.html"]
+)
 def test_what_is_internal_is_not_there_from_outside(installation: Installation, path: str) -> None:
     for address in (path, path.replace("/_", "//_", 1), path.replace("_", "%5f", 1), path + "?a=b"):
         assert installation.browser().get(address).status == 404, address
@@ -253,7 +253,7 @@ def test_when_the_school_is_down_people_read_a_plain_page(
 
 
 def test_a_client_does_not_choose_its_address(installation: Installation) -> None:
-    """A student's room is told by the address: it is the one of the connection, whatever is said."""
+    """A student's room is told by the address: the one of the connection, whatever is said."""
     spoof = {
         "X-Forwarded-For": "10.66.66.66",
         "X-Real-IP": "10.66.66.66",
@@ -305,9 +305,10 @@ def test_styles_come_from_nginx_and_stay(installation: Installation) -> None:
         "/static/0123456789ab/",
         "/static/0123456789ab/css",
         "/static/0123456789ab/nothing.css",
+        "/static/0123456789ab/css/.hidden.css",
     ):
         answer = browser.get(path)
-        assert answer.status in (400, 403, 404), path
+        assert answer.status in (400, 404), path
         assert b"import" not in answer.body
 
 
@@ -369,7 +370,8 @@ def test_an_upload_that_is_cut_off_never_reaches_the_school(installation: Instal
     before = len(Path(installation.school.log).read_text().splitlines())
     connection = tls(installation)
     connection.sendall(
-        b"POST /login HTTP/1.1\r\nHost: skole.test\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 100000
+        b"POST /login HTTP/1.1\r\nHost: skole.test\r\nContent-Length: 5000000\r\n\r\n"
+        + b"x" * 100000
     )
     connection.close()
     time.sleep(0.3)

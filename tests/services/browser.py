@@ -136,7 +136,9 @@ class Browser:
         raw = socket.create_connection(self._address, self._timeout, self._source)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Connected here and not by the connection itself: the name is not the one to look up.
-        connection.sock = self._tls.wrap_socket(raw, server_hostname=self._name) if self._tls else raw
+        connection.sock = (
+            self._tls.wrap_socket(raw, server_hostname=self._name) if self._tls else raw
+        )
         self._connection = connection
         return connection
 

@@ -122,7 +122,9 @@ def render(
 def replace(text: str, old: str, new: str) -> str:
     """``old`` wherever it stands in ``text``; it must stand there."""
     if old not in text:
-        raise ValueError(f"infra/nginx.conf no longer holds {old!r}: change tests/services/nginx.py")
+        raise ValueError(
+            f"infra/nginx.conf no longer holds {old!r}: change tests/services/nginx.py"
+        )
     return text.replace(old, new)
 
 
@@ -164,9 +166,7 @@ def make_certificates(folder: Path, names: list[str]) -> Path:
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     alternatives.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     leaf = (
-        builder(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key()
-        )
+        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key())
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .sign(ca_key, hashes.SHA256())
     )

@@ -72,7 +72,7 @@ def arguments(world: World, rule: Rule) -> dict[str, Any]:
     known: dict[str, Any] = {
         "class_id": world.id("class nord"), "item_id": world.id("brev"), "slug": "les",
         "attempt_id": world.id("attempt"), "file_id": world.id("file"),
-        "course_id": world.id("own course"), "person_id": world.id("bo"), "room_id": world.id("room"),
+        "course_id": world.id("own course"), "person_id": world.id("dag"), "room_id": world.id("room"),
         "version": "0", "filename": "css/app.css", "name": "bilde.svg",
     }  # fmt: skip
     return {place: known.get(place, uuid4()) for place in rule.arguments}

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from flask import Flask, request
 from pydantic import SecretStr
+from sqlalchemy import text
 from werkzeug.datastructures import FileStorage
 
 from dask_platform.kernel.settings import MIB, Settings
@@ -255,8 +256,6 @@ class Server:
 def serving(world: World) -> Iterator[Server]:
     world.platform.files.ensure_folder()  # type: ignore[attr-defined]
     with world.owner() as uow:
-        from sqlalchemy import text
-
         uow.execute(
             text("UPDATE course_item SET file_bytes_most = :most WHERE slug = 'brev'"),
             {"most": LARGE + MIB},
@@ -302,10 +301,11 @@ def test_two_hundred_megabytes_in_constant_memory(world: World) -> None:
         before = server.peak_memory()
         assert server.upload(LARGE) == 303
         after = server.peak_memory()
-    sizes = [world.platform.files.stat(key).size for key, _at in world.platform.files.keys()]
+    store = world.platform.files
+    listed = store.keys()
+    sizes = [store.stat(key).size for key, _at in listed]
     assert sorted(sizes) == [MIB, LARGE]
     grown = (after - before) / MIB
-    print(f"peak {before / MIB:.0f} MiB before, {after / MIB:.0f} MiB after 200 MiB")
     assert grown < 16, f"a file of 200 MiB took {grown:.0f} MiB of memory more than one of 1 MiB"
     assert after < 250 * MIB
 
@@ -317,7 +317,5 @@ def test_a_real_upload_cut_off_in_the_middle_leaves_nothing(world: World) -> Non
         assert list(world.platform.files.keys()) == []
         assert list(uploads.temporary_folder(world.settings.home).iterdir()) == []
     with world.owner() as uow:
-        from sqlalchemy import text
-
         assert uow.scalar(text("SELECT count(*) FROM handin_file")) == 0
         assert uow.scalar(text("SELECT count(*) FROM attempt")) == 0

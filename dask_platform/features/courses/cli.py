@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from dask_platform.features.courses.content import CourseContent, read_courses
+from dask_platform.features.courses.content import read_courses
+from dask_platform.features.courses.course_content import CourseContent
 from dask_platform.features.courses.load import load_courses
 
 _DIR = click.argument(

@@ -13,13 +13,10 @@ the database; ``load.py`` takes what is returned.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -27,6 +24,12 @@ from uuid import UUID
 import yaml
 
 from dask_platform.features.courses import pictures
+from dask_platform.features.courses.course_content import (
+    Aim,
+    CourseContent,
+    ItemContent,
+    ModuleContent,
+)
 from dask_platform.features.courses.folder import Folder
 from dask_platform.features.courses.rendering import (
     item_path,
@@ -46,9 +49,6 @@ MEGABYTES_MOST: Final = 200
 SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 CODE: Final = re.compile(r"[A-ZÆØÅ]{2,4}[0-9]{1,6}(?:-[0-9]{1,3})?")
 
-_HASH_FORM = 1
-"""Part of every course's hash: raise it when loading makes something else of the same files."""
-
 _SHORT, _TITLE, _LONG = 80, 200, 4000
 _NO_ID = UUID(int=0)
 
@@ -61,64 +61,6 @@ _PAGE = {"page": True, "slug": True, "title": True, "aims": False}
 _ASSIGNMENT = {"assignment": True, "slug": True, "title": True, "aims": False, "grading": True,
                "text": False, "files": False}  # fmt: skip
 _FILES = {"most": True, "megabytes": False, "types": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    code: str
-    curriculum: str
-    text: str
-    as_of: date
-
-
-@dataclass(frozen=True, slots=True)
-class ItemContent:
-    """A page, or an assignment where ``grading`` is set. ``source`` names slugs, not files."""
-
-    file: str
-    slug: str
-    title: str
-    aims: tuple[str, ...] = ()
-    grading: str | None = None
-    text_wanted: bool = True
-    files_most: int = 0
-    file_bytes_most: int = 20 * 1024 * 1024
-    file_types: tuple[str, ...] = ()
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleContent:
-    slug: str
-    title: str
-    items: tuple[ItemContent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CourseContent:
-    """A course that may be loaded. ``media``: pictures by name."""
-
-    slug: str
-    language: str
-    title: str
-    summary: str
-    aims: tuple[Aim, ...]
-    modules: tuple[ModuleContent, ...]
-    media: dict[str, pictures.Picture] = field(repr=False)
-
-    @property
-    def items(self) -> list[ItemContent]:
-        return [item for module in self.modules for item in module.items]
-
-    def hash(self) -> str:
-        """SHA-256 over all that loading would store."""
-        told = {
-            "form": _HASH_FORM,
-            "course": asdict(replace(self, media={})),
-            "media": {name: picture.sha256 for name, picture in self.media.items()},
-        }
-        text = json.dumps(told, sort_keys=True, default=str, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def course_folders(path: Path) -> list[Path]:

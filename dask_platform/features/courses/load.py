@@ -20,7 +20,8 @@ from sqlalchemy import delete, select, text
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.audit.service import record
-from dask_platform.features.courses.content import CourseContent, ItemContent, read_courses
+from dask_platform.features.courses.content import read_courses
+from dask_platform.features.courses.course_content import CourseContent, ItemContent
 from dask_platform.features.courses.models import (
     CompetenceAim,
     Course,

@@ -6,8 +6,6 @@ data; nothing is loaded later.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -40,11 +38,43 @@ from dask_platform.features.courses.models import (
     Module,
     Reading,
 )
+from dask_platform.features.courses.shapes import (
+    AimView,
+    AssignmentView,
+    ClassView,
+    ItemView,
+    MediaView,
+    PageView,
+    StudentView,
+)
 from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.errors import NotVisible
 from dask_platform.kernel.messages import N_
 from dask_platform.security.permissions import Permission
 from dask_platform.security.policy import rows
+
+__all__ = [
+    "AimView",
+    "AssignmentView",
+    "ClassView",
+    "ItemView",
+    "MediaView",
+    "PageView",
+    "StudentView",
+    "class_assignment",
+    "class_assignments",
+    "class_for_teacher",
+    "class_items",
+    "class_page",
+    "class_students",
+    "class_teachers",
+    "class_view",
+    "course_aims",
+    "media",
+    "my_assignments",
+    "my_classes",
+    "readings",
+]
 
 # Tables of identity, named as foreign keys name them; row security shows only what may be seen.
 PERSON = table(
@@ -59,106 +89,6 @@ SCHOOL = table("school", column("id", Uuid), column("name", String))
 UNIT = table("unit", column("id", Uuid), column("name", String), column("school_id", Uuid))
 
 NOTHING_HERE = N_("There is nothing here.")
-
-
-@dataclass(frozen=True, slots=True)
-class ClassView:
-    id: UUID
-    name: str
-    unit_id: UUID
-    course_id: UUID
-    course_title: str
-    course_language: str
-    unit_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ItemView:
-    """A line in a class's table of contents. ``read``: by the actor."""
-
-    item_id: UUID
-    slug: str
-    title: str
-    kind: str
-    published: bool
-    module_id: UUID
-    module_title: str
-    read: bool
-    due_at: datetime | None
-    cutoff_at: datetime | None
-
-    @property
-    def is_page(self) -> bool:
-        return self.kind == ItemKind.PAGE
-
-
-@dataclass(frozen=True, slots=True)
-class AssignmentView:
-    """An assignment in a class. ``body_html`` is clean and its links are stored ones (see
-    ``rendering.place_links``); it is empty in lists."""
-
-    class_id: UUID
-    class_name: str
-    unit_id: UUID
-    course_title: str
-    course_language: str
-    item_id: UUID
-    slug: str
-    title: str
-    body_html: str
-    grading: str
-    text_wanted: bool
-    files_most: int
-    file_bytes_most: int
-    file_types: tuple[str, ...]
-    due_at: datetime | None
-    cutoff_at: datetime | None
-    published: bool
-    removed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AimView:
-    code: str
-    curriculum: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class PageView:
-    """One page as it is stored, with what stands around it."""
-
-    in_class: ClassView
-    item_id: UUID
-    slug: str
-    title: str
-    kind: str
-    published: bool
-    body_html: str
-    aims: list[AimView]
-    contents: list[ItemView]
-
-    def neighbours(self) -> tuple[ItemView | None, ItemView | None]:
-        """What comes before and after in the table of contents."""
-        at = [one.item_id for one in self.contents].index(self.item_id)
-        before = self.contents[at - 1] if at else None
-        after = self.contents[at + 1] if at + 1 < len(self.contents) else None
-        return before, after
-
-
-@dataclass(frozen=True, slots=True)
-class StudentView:
-    person_id: UUID
-    display_name: str
-    username: str
-
-
-@dataclass(frozen=True, slots=True)
-class MediaView:
-    storage_key: str
-    mime: str
-    size: int
-    sha256: str
 
 
 def my_classes(uow: UnitOfWork, actor: Actor) -> list[ClassView]:

@@ -18,7 +18,8 @@ from dask_platform.security.markdown import Rendered, render_markdown
 
 # The cleaner writes a link with this one attribute and quotes every value, so this matches links of
 # ours and nothing that somebody wrote: in text a "<" is escaped, in a value the quote is.
-_LINK = re.compile(r'<a href="/items/([a-z0-9-]+)">')
+# Links do not nest.
+_LINK = re.compile(r'<a href="/items/([a-z0-9-]+)">(.*?)</a>', re.DOTALL)
 
 
 def item_path(slug: str) -> str:
@@ -45,8 +46,8 @@ def place_links(html: str, address: Callable[[str], str], slugs: Collection[str]
     """
 
     def put(match: re.Match[str]) -> str:
-        slug = match.group(1)
-        return f'<a href="{address(slug)}">' if slug in slugs else "<a>"
+        slug, words = match.groups()
+        return f'<a href="{address(slug)}">{words}</a>' if slug in slugs else words
 
     return _LINK.sub(put, html)
 

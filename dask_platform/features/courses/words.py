@@ -22,7 +22,8 @@ def deadline_words(due_at: datetime | None, cutoff_at: datetime | None, now: dat
     if due_at is not None and now > due_at:
         passed = _("The deadline has passed. It was %(when)s.", when=oslo_datetime(due_at))
         if cutoff_at is None:
-            return f"{passed} {_('You can still hand in late.')}"
+            still = _("You can still hand in late.")
+            return f"{passed} {still}"
         until = _("You can hand in late until %(when)s.", when=oslo_datetime(cutoff_at))
         return f"{passed} {until}"
     if due_at is not None:

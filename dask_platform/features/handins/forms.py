@@ -21,7 +21,7 @@ def version_field() -> IntegerField:
     return IntegerField(validators=[InputRequired(OLD_FORM), in_range], widget=HiddenInput())
 
 
-class DraftForm(FlaskForm):
+class DraftForm(FlaskForm):  # type: ignore[misc]
     """A student's text and files, in one form that works without script."""
 
     version = version_field()
@@ -29,14 +29,14 @@ class DraftForm(FlaskForm):
     file = MultipleFileField(_l("Add a file"))
 
 
-class HandInForm(FlaskForm):
+class HandInForm(FlaskForm):  # type: ignore[misc]
     """The last step: ``attempt`` is the draft, ``shown`` the fingerprint of what was shown."""
 
     attempt = HiddenField(validators=[InputRequired(OLD_FORM)])
     shown = HiddenField(validators=[InputRequired(OLD_FORM)])
 
 
-class MarkingForm(FlaskForm):
+class MarkingForm(FlaskForm):  # type: ignore[misc]
     version = version_field()
     grade = RadioField(_l("Grade"), validate_choice=False)
     comment = TextAreaField(_l("Comment to the student"))

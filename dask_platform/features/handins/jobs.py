@@ -12,7 +12,7 @@ from uuid import UUID
 from procrastinate import Blueprint, JobContext, RetryStrategy
 
 from dask_platform.features.handins import reconcile, scanning
-from dask_platform.features.handins.service import QUEUE
+from dask_platform.features.handins.filing import QUEUE
 from dask_platform.kernel.errors import Unavailable
 from dask_platform.web.platform import Platform
 

@@ -16,10 +16,10 @@ from sqlalchemy import select
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.audit.service import record
 from dask_platform.features.handins import scanning
+from dask_platform.features.handins.filing import QUEUE, SCAN
 from dask_platform.features.handins.models import HandinFile, ScanState
 from dask_platform.features.handins.policy import STOPPED
 from dask_platform.features.handins.scanning import HANDINS, MISSING, QUARANTINE, Verdict
-from dask_platform.features.handins.service import QUEUE, SCAN
 from dask_platform.kernel.errors import FileCorrupt, FileMissing
 from dask_platform.web import uploads
 from dask_platform.web.platform import Platform

@@ -22,9 +22,9 @@ from sqlalchemy.orm import load_only
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.audit.service import record
+from dask_platform.features.handins.filing import summary
 from dask_platform.features.handins.models import Attempt, HandinFile, ScanState
 from dask_platform.features.handins.policy import STOPPED
-from dask_platform.features.handins.service import summary
 from dask_platform.kernel.errors import Conflict, FileCorrupt, FileMissing, ScanRefused
 from dask_platform.kernel.ports import FileStore
 from dask_platform.web.platform import Platform

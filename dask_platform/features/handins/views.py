@@ -13,11 +13,12 @@ from dask_platform.features.courses import queries as courses
 from dask_platform.features.courses.queries import AssignmentView
 from dask_platform.features.courses.rendering import place_links
 from dask_platform.features.courses.words import deadline_words
-from dask_platform.features.handins import queries, service
+from dask_platform.features.handins import filing, queries, service
 from dask_platform.features.handins.blueprint import class_trail, handins
+from dask_platform.features.handins.drafts import is_closed, is_late
+from dask_platform.features.handins.filing import Received
 from dask_platform.features.handins.forms import DraftForm, HandInForm
 from dask_platform.features.handins.marking import open_attempt
-from dask_platform.features.handins.service import Received
 from dask_platform.features.handins.words import say
 from dask_platform.kernel.errors import (
     Closed,
@@ -69,7 +70,7 @@ def add_files(class_id: UUID, item_id: UUID) -> ResponseReturnValue:
 @requires(Permission.ATTEMPT_WRITE)
 def remove_file(class_id: UUID, item_id: UUID, file_id: UUID) -> ResponseReturnValue:
     found = courses.class_assignment(uow(), actor(), class_id, item_id)
-    service.remove_file(uow(), actor(), found, file_id, _now())
+    filing.remove_file(uow(), actor(), found, file_id, _now())
     flash(_("The file was removed."), "success")
     return redirect(_address(found) + "#files", 303)
 
@@ -162,11 +163,11 @@ def _keep(
         )
     except (Conflict, Closed, Invalid) as error:
         for one in received:
-            service.discard(one, platform().files)
+            filing.discard(one, platform().files)
         return _page(found, form=form, error=error)
     for one in received:
         try:
-            service.add_file(uow(), actor(), found, one, platform().files, _now())
+            filing.add_file(uow(), actor(), found, one, platform().files, _now())
         except (Closed, Invalid, NotAllowed) as error:
             problems.append(error)
     if problems:
@@ -190,7 +191,7 @@ def _receive(
     received = []
     for file in arrived:
         try:
-            received.append(service.receive(found, file, platform().files, _now()))
+            received.append(filing.receive(found, file, platform().files, _now()))
         except (Closed, Invalid, StorageUnavailable) as error:
             problems.append(error)
     uow().act_as(actor().person_id)
@@ -219,7 +220,7 @@ def _page(
             typed_elsewhere = draft.text
     for one in problems or ():
         shown.file.errors = (*shown.file.errors, say(one))
-    closed = service.is_closed(found, _now())
+    closed = is_closed(found, _now())
     latest = attempts[0] if attempts else None
     worst = error or max(problems or [], key=status_of, default=None)
     page = render_template(
@@ -227,7 +228,7 @@ def _page(
         task=found,
         body=placed_body(found),
         deadline=deadline_words(found.due_at, found.cutoff_at, _now()),
-        late=service.is_late(found, _now()),
+        late=is_late(found, _now()),
         closed=closed,
         draft=draft,
         latest=latest,
@@ -260,7 +261,7 @@ def _last_step(found: AssignmentView, error: DaskError | None = None) -> Respons
     if draft is None:
         # Handed in already (in another window), or never begun: the page tells which.
         return redirect(_address(found), 303)
-    if error is None and service.is_closed(found, _now()):
+    if error is None and is_closed(found, _now()):
         error = Closed(service.CLOSED)
     elif error is None and not draft.sendable:
         error = Invalid(service.NOTHING_TO_HAND_IN)
@@ -269,9 +270,9 @@ def _last_step(found: AssignmentView, error: DaskError | None = None) -> Respons
         task=found,
         draft=draft,
         form=HandInForm(formdata=None, attempt=str(draft.id), shown=draft.shown),
-        late=service.is_late(found, _now()),
+        late=is_late(found, _now()),
         error=say(error) if error else None,
-        possible=draft.sendable and not service.is_closed(found, _now()),
+        possible=draft.sendable and not is_closed(found, _now()),
         crumbs=trail(found, (_("Hand in"), None)),
     )
     return page, status_of(error) if error and request.method == "POST" else 200

@@ -44,8 +44,10 @@ def sync(context: Any, force: bool) -> None:
         counts = sync_people(uow, found, context.platform.clock.now(), force=force)
     click.echo(
         f"{counts.present} in the directory, {counts.created} new, {counts.deactivated}"
-        f" deactivated, {counts.refused} refused, {counts.sessions_ended} sessions ended"
+        f" deactivated, {len(counts.refused)} refused, {counts.sessions_ended} sessions ended"
     )
+    for username, reason in counts.refused:
+        click.echo(f"refused: {username}: {reason}", err=True)
 
 
 @people.command("add")

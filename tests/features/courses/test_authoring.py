@@ -121,9 +121,7 @@ def test_a_course_is_made_and_a_class_reads_it(author: Author) -> None:
     author.client.post_form(made.location, {"person_id": world.id("anna")})
 
     assert saved.status_code == 303
-    shown = world.client("anna").get(
-        made.location.removesuffix("/people") + "/items/hovel"
-    )
+    shown = world.client("anna").get(made.location.removesuffix("/people") + "/items/hovel")
     assert "<strong>skarp</strong>" in shown.text
     kinds = {event["kind"] for event in world.audit()}
     assert {"course.created", "course.changed", "class.created", "class.enrolled"} <= kinds
@@ -299,7 +297,9 @@ def test_a_page_is_withdrawn_and_brought_back_as_a_draft(author: Author) -> None
     assert not author.stored()["published"]
 
 
-def send_picture(author: Author, data: bytes, name: str = "IMG.png", words: str = "En prikk") -> Any:
+def send_picture(
+    author: Author, data: bytes, name: str = "IMG.png", words: str = "En prikk"
+) -> Any:
     return author.save(
         do="picture", picture=(io.BytesIO(data), name), picture_text=words, source="Typed text\n"
     )

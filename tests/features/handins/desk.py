@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from dask_platform.adapters.storage import FilesystemStore
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.courses.queries import AssignmentView, class_assignment
-from dask_platform.features.handins import service
+from dask_platform.features.handins import filing, service
 from dask_platform.features.handins.models import Attempt, ScanState
 from dask_platform.features.handins.scanning import scan
 from dask_platform.kernel.actor import Actor, Role
@@ -97,8 +97,8 @@ class Desk:
         """Add a file; its id."""
         store = given.get("store", self.world.platform.files)
         with self.acting(name, in_class=given.get("in_class", "class nord")) as (uow, actor, task):
-            received = service.receive(task, arrived(data, filename), store, self.now)
-            return service.add_file(uow, actor, task, received, store, self.now).id
+            received = filing.receive(task, arrived(data, filename), store, self.now)
+            return filing.add_file(uow, actor, task, received, store, self.now).id
 
     def hand_in(
         self, attempt_id: UUID, *, name: str = "anna", item: str = "brev", **given: Any
@@ -141,7 +141,8 @@ class Desk:
         return service.fingerprint(version, [row["id"] for row in files])
 
     def stored(self) -> list[str]:
-        return [key for key, _at in self.world.platform.files.keys()]
+        listed = self.world.platform.files.keys()
+        return [key for key, _at in listed]
 
     def deadline(
         self, due_at: datetime | None, cutoff_at: datetime | None, item: str = "brev"

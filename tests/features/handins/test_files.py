@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dask_platform.features.handins import service
+from dask_platform.features.handins import filing
 from dask_platform.kernel.errors import (
     Closed,
     Invalid,
@@ -113,7 +113,7 @@ def test_a_name_in_any_script_and_direction_is_kept_readable(desk: Desk, name: s
 def test_no_name_breaks_adding(desk: Desk, raw: str) -> None:
     file_id = desk.add(pdf(raw), raw)
     with desk.acting("anna") as (uow, actor, task):
-        service.remove_file(uow, actor, task, file_id, desk.now)
+        filing.remove_file(uow, actor, task, file_id, desk.now)
 
 
 def test_content_decides_not_the_name(desk: Desk) -> None:
@@ -266,13 +266,13 @@ def test_a_stopped_file_stays_and_leaves_room_for_another(desk: Desk) -> None:
     file_id = desk.add()
     desk.change("UPDATE handin_file SET scan_state = 'infected'")
     with desk.acting("anna") as (uow, actor, task), pytest.raises(NotAllowed):
-        service.remove_file(uow, actor, task, file_id, desk.now)
+        filing.remove_file(uow, actor, task, file_id, desk.now)
     desk.add(pdf("ny"), "ny.pdf")
     assert len(desk.rows("SELECT * FROM handin_file")) == 2
 
 
 def test_stopped_files_cannot_grow_without_end(desk: Desk) -> None:
-    for number in range(service.STOPPED_MOST):
+    for number in range(filing.STOPPED_MOST):
         desk.add(pdf(str(number)))
         desk.change("UPDATE handin_file SET scan_state = 'refused'")
     with pytest.raises(NotAllowed):
@@ -287,5 +287,5 @@ def test_a_handed_in_attempt_takes_no_more_files(desk: Desk) -> None:
 
 
 def test_another_class_takes_no_file(world: World, desk: Desk) -> None:
-    with pytest.raises(NotVisible), desk.acting("cem") as (uow, actor, task):
-        service.receive(task, arrived(PDF), world.platform.files, desk.now)
+    with pytest.raises(NotVisible), desk.acting("cem") as (_uow, _actor, task):
+        filing.receive(task, arrived(PDF), world.platform.files, desk.now)

@@ -112,7 +112,7 @@ def test_a_moved_student_is_gone_from_every_list(full: Desk) -> None:
 
 
 def test_file_rows_behind_the_wall(full: Desk) -> None:
-    """Raw reads of the files' rows: own; clean and handed in to the teacher; stopped to security."""
+    """Raw reads of rows: own; clean and handed in to the teacher; stopped to security."""
     full.change("UPDATE handin_file SET scan_state = 'clean' WHERE person_id = :p",
                 p=full.world.id("bo"))  # fmt: skip
     attempt_id = full.row(

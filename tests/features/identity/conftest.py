@@ -31,13 +31,13 @@ class CountingHasher(PasswordHasher):
 
 
 @pytest.fixture
-def make_world(template: Template, tmp_path: Path) -> Iterator[MakeWorld]:
+def make_world(school_template: Template, tmp_path: Path) -> Iterator[MakeWorld]:
     """Worlds with settings of one's own."""
     with ExitStack() as stack:
 
         def make(**settings: Any) -> World:
-            name = stack.enter_context(template.copy())
-            made = World(template.server, name, tmp_path, **settings)
+            name = stack.enter_context(school_template.copy())
+            made = World(school_template.server, name, tmp_path, **settings)
             stack.callback(made.close)
             made.app.extensions[HASHER] = CountingHasher()
             return made

@@ -47,14 +47,16 @@ def test_password_change_needs_the_present_one_and_ends_other_sessions(school: W
     assert len(school.audit("password.changed")) == 1
 
 
-@pytest.mark.parametrize(
-    ("new", "again"),
-    [("kort", "kort"), (PASSWORD, PASSWORD), (NEW, "annet"), ("passordpassord",) * 2],
-)
-def test_weak_same_or_unlike_passwords_are_refused(school: World, new: str, again: str) -> None:
+def test_weak_same_or_unlike_passwords_are_refused(school: World) -> None:
     client = school.client("tora")
-    form = {"present": PASSWORD, "password": new, "again": again}
-    assert client.post_form("/account/password", form).status_code == 400
+    for new, again in (
+        ("kort", "kort"),
+        (PASSWORD, PASSWORD),
+        (NEW, "annet"),
+        ("passordpassord", "passordpassord"),
+    ):
+        form = {"present": PASSWORD, "password": new, "again": again}
+        assert client.post_form("/account/password", form).status_code == 400, new
     assert log_in(school.anonymous(), "tora").status_code == 303
 
 
@@ -100,9 +102,9 @@ def test_one_time_password_opens_nothing_but_the_choice_of_an_own_one(school: Wo
 
 
 @pytest.mark.parametrize("ticket", ["", "x", "WyJhIl0.b", "null", "é"])
-def test_made_up_tickets_lead_back_to_log_in(school: World, ticket: str) -> None:
+def test_made_up_tickets_lead_back_to_log_in(shared_world: World, ticket: str) -> None:
     form = {"ticket": ticket, "password": NEW, "again": NEW}
-    assert school.anonymous().post_form("/login/new-password", form).status_code == 401
+    assert shared_world.anonymous().post_form("/login/new-password", form).status_code == 401
 
 
 def test_ticket_grows_old_and_needs_the_room(school: World) -> None:

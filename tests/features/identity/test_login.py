@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from dask_platform.features.identity.service.login import WRONG
 from tests.features.identity.conftest import MakeWorld, hasher_of, log_in, token_of
 from tests.world import PASSWORD, World
 
@@ -55,7 +54,6 @@ def test_unknown_closed_and_wrong_cost_one_hash_and_the_same_statements(school: 
         with _sql_of(school) as seen:
             answer = log_in(school.anonymous(), username, password)
         assert answer.status_code == 401
-        assert WRONG.split(".")[0] in answer.text or "Du er ikke logget inn" in answer.text
         assert hasher.verified == before + 1
         statements.append(seen)
     assert statements[0] == statements[1] == statements[2]

@@ -104,10 +104,10 @@ def test_search_takes_wildcards_as_letters(school: World) -> None:
 
 
 @pytest.mark.parametrize("who", ["sigrid", "tora", "siri", "anna"])
-def test_only_an_operator_of_the_unit_manages(school: World, who: str) -> None:
-    client = school.client(who)
+def test_only_an_operator_of_the_unit_manages(shared_world: World, who: str) -> None:
+    client = shared_world.client(who)
     for act in ("password", "second-factor", "deactivate", "reactivate", "placement/end", "name"):
-        assert client.post_form(f"/people/{school.id('bo')}/{act}").status_code == 404
+        assert client.post_form(f"/people/{shared_world.id('bo')}/{act}").status_code == 404
 
 
 def test_operator_reaches_nobody_of_another_unit(school: World) -> None:

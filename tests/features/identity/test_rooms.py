@@ -81,10 +81,10 @@ def test_with_the_last_room_gone_students_log_in_from_anywhere_and_the_page_says
 
 
 @pytest.mark.parametrize("who", ["tora", "sigrid", "odd", "siri", "anna"])
-def test_only_the_units_operator_keeps_rooms(school: World, who: str) -> None:
-    client = school.client(who)
-    room = school.id("room")
-    form = {"unit": str(school.id("nord")), "name": "X", "network": ""}
+def test_only_the_units_operator_keeps_rooms(shared_world: World, who: str) -> None:
+    client = shared_world.client(who)
+    room = shared_world.id("room")
+    form = {"unit": str(shared_world.id("nord")), "name": "X", "network": ""}
     assert client.post_form("/rooms/new", form).status_code == 404
     assert client.post_form(f"/rooms/{room}/networks", {"network": "10.0.0.0/8"}).status_code == 404
     assert client.post_form(f"/rooms/{room}/remove").status_code == 404

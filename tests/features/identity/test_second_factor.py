@@ -109,16 +109,14 @@ def test_log_in_asks_for_the_code_and_changes_the_token(school: World) -> None:
     assert len(school.audit("second_factor.passed")) == 1
 
 
-@pytest.mark.parametrize(
-    ("steps", "right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)]
-)
-def test_one_step_of_drift_and_no_more(school: World, steps: int, right: bool) -> None:
+def test_one_step_of_drift_and_no_more(school: World) -> None:
     secret, _codes = set_up(school, school.client("tora"))
-    school.clock.move(timedelta(minutes=5))
-    client = school.anonymous()
-    log_in(client, "tora")
-    answer = client.post_form("/login/second-factor", {"code": code(school, secret, steps)})
-    assert answer.status_code == (303 if right else 400)
+    for steps, right in ((-2, False), (2, False), (-1, True), (0, True), (1, True)):
+        school.clock.move(timedelta(minutes=5))
+        client = school.anonymous()
+        log_in(client, "tora")
+        answer = client.post_form("/login/second-factor", {"code": code(school, secret, steps)})
+        assert answer.status_code == (303 if right else 400), steps
 
 
 def test_a_code_works_once_and_an_earlier_one_no_more(school: World) -> None:
@@ -147,12 +145,13 @@ def test_a_recovery_code_works_once_however_it_is_written(school: World) -> None
     assert event["details"]["left"] == 9
 
 
-@pytest.mark.parametrize("wrong", ["", "00000", "abcdef", "١٢٣٤٥٦", "1" * 41, "-", "\u202e123456"])
-def test_strange_codes_are_refused_politely(school: World, wrong: str) -> None:
+def test_strange_codes_are_refused_politely(school: World) -> None:
     set_up(school, school.client("tora"))
     client = school.anonymous()
     log_in(client, "tora")
-    assert client.post_form("/login/second-factor", {"code": wrong}).status_code == 400
+    for wrong in ("", "00000", "abcdef", "١٢٣٤٥٦", "1" * 41, "-", "\u202e123456"):
+        answer = client.post_form("/login/second-factor", {"code": wrong})
+        assert answer.status_code == 400, wrong
 
 
 def test_tries_are_throttled_across_sessions(school: World) -> None:

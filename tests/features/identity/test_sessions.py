@@ -48,18 +48,16 @@ def test_absolute_limit_holds_for_who_is_never_idle(make_world: MakeWorld) -> No
     assert client.get("/account").status_code == 303
 
 
-@pytest.mark.parametrize("staff", ["tora", "even", "odd", "sigrid", "olga"])
-def test_staff_end_a_students_session_and_it_holds_at_the_next_request(
-    school: World, staff: str
-) -> None:
-    anna = school.client("anna")
-    assert anna.get("/account").status_code == 200
-    answer = school.client(staff).post_form(f"/students/{school.id('anna')}/end-session")
-    assert answer.status_code == 303
-    lost = anna.get("/account", follow_redirects=True)
-    assert lost.request.path == "/login"
-    assert "ansatt" in lost.text or "member of staff" in lost.text
-    (event,) = school.audit("session.ended_by_staff")
+def test_staff_end_a_students_session_and_it_holds_at_the_next_request(school: World) -> None:
+    for staff in ("tora", "even", "odd", "sigrid", "olga"):
+        anna = school.client("anna")
+        assert anna.get("/account").status_code == 200
+        url = f"/students/{school.id('anna')}/end-session"
+        assert school.client(staff).post_form(url).status_code == 303
+        lost = anna.get("/account", follow_redirects=True)
+        assert lost.request.path == "/login"
+        assert "ansatt" in lost.text or "member of staff" in lost.text
+    *_, event = school.audit("session.ended_by_staff")
     assert event["subject_id"] == school.id("anna")
     assert event["unit_id"] == school.id("nord")
 

@@ -206,7 +206,7 @@ def _people_page(class_id: UUID, form: EnrolForm, bad: list[BadLine]) -> str:
         form=form,
         bad=bad[:BAD_LINES_SHOWN],
         bad_more=max(0, len(bad) - BAD_LINES_SHOWN),
-        crumbs=class_crumbs(people.in_class, (_("People"), None)),
+        crumbs=class_crumbs(people.in_class, (_("Students and teachers"), None)),
     )
 
 

@@ -36,12 +36,13 @@ log = structlog.get_logger("dask.people")
 
 @dataclass(frozen=True, slots=True)
 class SyncCounts:
-    """What ``people sync`` did. ``refused`` are those of whom it could make no account."""
+    """What ``people sync`` did. ``refused`` are (user name, reason) of those of whom it could make
+    no account."""
 
     present: int
     created: int
     deactivated: int
-    refused: int
+    refused: tuple[tuple[str, str], ...]
     sessions_ended: int
 
 
@@ -72,7 +73,7 @@ def sync_person(uow: UnitOfWork, person: DirectoryPerson) -> UUID:
         },
     ).scalar_one()
     if "refused" in answer:
-        log.warning("directory_person_refused", reason=answer["refused"], person=answer["person"])
+        log.warning("directory_person_refused", reason=answer["refused"])
         raise AccountRefused(answer["refused"])
     return UUID(answer["person"])
 
@@ -106,18 +107,18 @@ def sync_people(
             all=len(known),
         )
     ended = sum(_deactivate(uow, person_id, now) for person_id in gone)
-    refused = 0
+    refused = []
     for person in active.values():
         try:
             sync_person(uow, person)
-        except AccountRefused:
-            refused += 1
+        except AccountRefused as error:
+            refused.append((person.username, error.reason))
     ended += _end_sessions_without_role(uow, now)
     return SyncCounts(
         present=len(active),
-        created=len(active) - refused - len(known.keys() & active.keys()),
+        created=len(active) - len(refused) - len(known.keys() & active.keys()),
         deactivated=len(gone),
-        refused=refused,
+        refused=tuple(refused),
         sessions_ended=ended,
     )
 

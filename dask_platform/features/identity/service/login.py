@@ -38,10 +38,7 @@ from dask_platform.kernel.settings import Settings
 from dask_platform.security.addresses import RoomMap
 from dask_platform.security.passwords import PasswordHasher
 
-WRONG = N_(
-    "You are not logged in. Check the user name and the password. If it still does not work, ask"
-    " your school."
-)
+WRONG = N_("Check the user name and the password. If it still does not work, ask your school.")
 WAIT = N_("Too many tries. Wait %(minutes)s minutes, then try again.")
 WAIT_ONE = N_("Too many tries. Wait one minute, then try again.")
 WRONG_ROOM = N_("You can only log in from a classroom of your unit. Speak to your teacher.")
@@ -190,7 +187,8 @@ def _record_failure(uow: UnitOfWork, account: Account | None, reason: str) -> No
         subject_id=account.person_id if account else None,
         reason=reason,
     )
-    log.warning("login_failed", reason=reason, person=str(account.person_id) if account else None)
+    # Who it was stands in the audit log, under the same request id.
+    log.warning("login_failed", reason=reason)
 
 
 def enter(

@@ -37,7 +37,7 @@ ENDED = {
     "other_login": N_("You logged in on another PC. Then you were logged out here."),
     "password": N_("Your password was changed. Log in with the new one."),
     "role": N_("Your roles were changed. Log in again to go on."),
-    "second_factor": N_("You set up a second factor. Log in again with it."),
+    "second_factor": N_("Your second factor was changed. Log in again."),
     "ran_out": N_("You were away for a while. Log in again to go on."),
     "staff": N_("A member of staff logged you out. Log in again to go on."),
 }

@@ -15,6 +15,8 @@
 
   for (const form of document.querySelectorAll("form[data-upload]")) {
     form.addEventListener("submit", function (event) {
+      // Without a file there is nothing to wait for: the form posts in the ordinary way.
+      if (!chosenBytes(form)) return;
       event.preventDefault();
       if (!form.hasAttribute("aria-busy")) send(form, event.submitter);
     });
