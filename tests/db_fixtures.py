@@ -1,4 +1,4 @@
-"""Databases for tests: templates made once a run and worker, a fresh copy for each test that asks."""
+"""Databases for tests: templates made once a worker, a fresh copy for each test that asks."""
 
 from __future__ import annotations
 

@@ -287,7 +287,7 @@ class World:
                 " JOIN unit u ON u.id = c.unit_id"
             )
         )
-        self.ids |= {name: one for name, one in found}
+        self.ids |= {row[0]: row[1] for row in found}
 
     def _people(self, uow: UnitOfWork) -> None:
         now = self.clock.now()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Final
 
+from dask_platform.kernel.messages import N_
 from dask_platform.security import zipdirectory
 from dask_platform.security.zipdirectory import BadZip, Entry
 
@@ -44,16 +45,16 @@ is in it, a macro is a program, and the old office formats (and documents locked
 cannot be told apart from documents with macros."""
 
 FAMILY_WORDS: Final[dict[Family, str]] = {
-    Family.ARCHIVE: "archive (such as ZIP)",
-    Family.AUDIO: "sound recording",
-    Family.IMAGE: "picture",
-    Family.OFFICE: "office document",
-    Family.OFFICE_MACRO: "office document with macros",
-    Family.OFFICE_OLD: "office document in an old format, or with a password",
-    Family.PDF: "PDF",
-    Family.TEXT: "text",
-    Family.UNKNOWN: "unknown kind of file",
-    Family.VIDEO: "video",
+    Family.ARCHIVE: N_("archive (such as ZIP)"),
+    Family.AUDIO: N_("sound recording"),
+    Family.IMAGE: N_("picture"),
+    Family.OFFICE: N_("office document"),
+    Family.OFFICE_MACRO: N_("office document with macros"),
+    Family.OFFICE_OLD: N_("office document in an old format, or with a password"),
+    Family.PDF: N_("PDF"),
+    Family.TEXT: N_("text"),
+    Family.UNKNOWN: N_("unknown kind of file"),
+    Family.VIDEO: N_("video"),
 }
 """Translation keys, one for each family."""
 

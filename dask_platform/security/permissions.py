@@ -26,4 +26,5 @@ class Permission(StrEnum):
     PEOPLE_READ = "people.read"
     QUARANTINE_READ = "quarantine.read"
     ROOMS_MANAGE = "rooms.manage"
+    SECOND_FACTOR_SELF = "second_factor.self"
     SESSIONS_END = "sessions.end"

@@ -20,7 +20,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED = 1
 
 
-class BadZip(Exception):  # noqa: N818
+class BadZip(Exception):
     """Not a ZIP that begins, ends and adds up as one. Never leaves the security layer."""
 
 

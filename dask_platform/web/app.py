@@ -13,7 +13,16 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dask_platform.web import errors, headers, i18n, metrics, navigation, requests, sessions, uploads
+from dask_platform.web import (
+    errors,
+    headers,
+    i18n,
+    metrics,
+    navigation,
+    requests,
+    sessions,
+    uploads,
+)
 from dask_platform.web.access import public
 from dask_platform.web.context import actor_or_none
 from dask_platform.web.platform import Platform

@@ -1,8 +1,8 @@
 """The two faces of the policy agree: what an actor may do to an object, and which rows they list.
 
-For every grant: all objects of its model that exist, for actors that exist and for actors made up of
-any roles at any units. And the first wall is never wider than the second: what the policy permits
-somebody to list, row security lets them see.
+For every grant: all objects of its model that exist, for actors that exist and for actors made up
+of any roles at any units. And the first wall is never wider than the second: what the policy lets
+somebody list, row security lets them see.
 """
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ def arguments(world: World, rule: Rule) -> dict[str, Any]:
     known: dict[str, Any] = {
         "class_id": world.id("class nord"), "item_id": world.id("brev"), "slug": "les",
         "attempt_id": world.id("attempt"), "file_id": world.id("file"),
-        "course_id": world.id("own course"), "person_id": world.id("dag"), "room_id": world.id("room"),
+        "course_id": world.id("own course"), "person_id": world.id("dag"),
+        "room_id": world.id("room"),
         "version": "0", "filename": "css/app.css", "name": "bilde.svg",
     }  # fmt: skip
     return {place: known.get(place, uuid4()) for place in rule.arguments}
@@ -137,7 +138,8 @@ OK, GONE, LOGIN = 200, 404, 303
 LITERAL: list[tuple[str, dict[str, int]]] = [
     ("/", {"anonymous": LOGIN, "student": OK, "teacher of the class": OK, "operator": OK}),
     ("/classes/{class nord}",
-     {"anonymous": LOGIN, "student": OK, "other student of the class": OK, "student elsewhere": GONE,
+     {"anonymous": LOGIN, "student": OK, "other student of the class": OK,
+      "student elsewhere": GONE,
       "teacher of the class": OK, "teacher elsewhere": GONE,
       "teacher of the unit, not of the class": GONE, "workshop officer": GONE, "security": GONE,
       "operator": GONE}),
@@ -145,7 +147,8 @@ LITERAL: list[tuple[str, dict[str, int]]] = [
      {"student": OK, "student elsewhere": GONE, "teacher of the class": OK, "security": GONE}),
     ("/classes/{class nord}/items/kladd", {"student": GONE, "teacher of the class": OK}),
     ("/classes/{class nord}/assignments/{brev}",
-     {"student": OK, "other student of the class": OK, "student elsewhere": GONE, "security": GONE}),
+     {"student": OK, "other student of the class": OK, "student elsewhere": GONE,
+      "security": GONE}),
     ("/attempts/{attempt}",
      {"anonymous": LOGIN, "other student of the class": GONE, "student elsewhere": GONE,
       "teacher of the class": OK, "teacher elsewhere": GONE,

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +73,11 @@ class Site:
         with self.log.open("rb") as file:
             file.seek(offset)
             for line in file:
-                if line.startswith(b"{") and b'"event": "request"' in line:
-                    entry = json.loads(line)
-                    found[entry["endpoint"]].append(entry["sql"])
+                if b'"event": "request"' in line:
+                    # Lines of two processes may run together; the others are enough.
+                    with suppress(ValueError):
+                        entry = json.loads(line)
+                        found[entry["endpoint"]].append(entry["sql"])
         return found
 
     def peak_memory(self) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
-class ServerProblem(Exception):  # noqa: N818 - a reason to ask the next server, no error of the domain
+class ServerProblem(Exception):
     """This server cannot be used now; the text says why, for the operator's log.
 
     The text never holds a password, nor the name or DN of anybody.

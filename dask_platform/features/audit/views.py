@@ -15,7 +15,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from dask_platform.features.audit import queries, service
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.audit.words import WORDS, word
-from dask_platform.features.identity.queries import person_names, unit_names
 from dask_platform.kernel.actor import Role
 from dask_platform.kernel.errors import Invalid
 from dask_platform.kernel.messages import N_
@@ -41,9 +40,9 @@ def events() -> str:
     found = queries.events(uow(), actor(), wanted, before=before)
     shown, older = found[: queries.PAGE_SIZE], len(found) > queries.PAGE_SIZE
     people = {event.subject_id for event in shown} | {event.actor_id for event in shown}
-    names = person_names(uow(), {person for person in people if person is not None})
+    names = queries.person_names(uow(), people)
     service.record(uow(), actor(), EventKind.AUDIT_READ, filter=wanted.words())
-    units = unit_names(uow())
+    units = queries.unit_names(uow())
     return render_template(
         "audit/events.html",
         events=shown,

@@ -58,6 +58,7 @@ WORDS: dict[EventKind, LazyString] = {
     EventKind.SECOND_FACTOR_REMOVED: _l("Removed a second factor"),
     EventKind.SESSION_ENDED_BY_STAFF: _l("Ended a student's session"),
     EventKind.SESSION_LEFT_ROOM: _l("Session used from another place"),
+    EventKind.UNIT_ADDED: _l("Added a unit"),
     EventKind.STORE_RECONCILED: _l("Compared files with the database"),
 }
 

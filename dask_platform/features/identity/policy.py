@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement
 
 from dask_platform.features.identity.models import Unit
-from dask_platform.kernel.actor import Actor, Role
+from dask_platform.kernel.actor import STAFF_ROLES, Actor, Role
 from dask_platform.security.permissions import Permission
 from dask_platform.security.policy import Grant, register
 
@@ -43,6 +43,12 @@ GRANTS = (
     Grant(Permission.ACCOUNT_SELF, Role.TEACHER, "Teachers look after their own account."),
     Grant(
         Permission.ACCOUNT_SELF, Role.WORKSHOP, "Workshop officers look after their own account."
+    ),
+    *(
+        Grant(
+            Permission.SECOND_FACTOR_SELF, role, "Staff set up a second factor; students have none."
+        )
+        for role in sorted(STAFF_ROLES)
     ),
     _at_units(
         Permission.PEOPLE_MANAGE,

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from dask_platform.adapters.storage import FilesystemStore
-from dask_platform.web.uploads import UploadRequest
 from tests.world import World
 
 CONTENT = Path(__file__).parents[3] / "content"
@@ -18,7 +17,6 @@ def school(world: World) -> World:
     """The small school, with a file store that is ready."""
     assert isinstance(world.platform.files, FilesystemStore)
     world.platform.files.ensure_folder()
-    world.app.request_class = UploadRequest
     return world
 
 

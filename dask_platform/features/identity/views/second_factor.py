@@ -42,7 +42,7 @@ def second_factor() -> ResponseReturnValue:
 
 
 @identity.route("/account/second-factor", methods=["GET", "POST"])
-@requires(Permission.ACCOUNT_SELF, before_second_factor=True)
+@requires(Permission.SECOND_FACTOR_SELF, before_second_factor=True)
 def second_factor_setup() -> ResponseReturnValue:
     form = CodeForm(next=request.args.get("next", ""))
     who, parts = actor(), platform()
@@ -62,7 +62,7 @@ def second_factor_setup() -> ResponseReturnValue:
 
 
 @identity.route("/account/second-factor.svg")
-@requires(Permission.ACCOUNT_SELF, before_second_factor=True)
+@requires(Permission.SECOND_FACTOR_SELF, before_second_factor=True)
 def second_factor_qr() -> ResponseReturnValue:
     """The QR code as a picture of its own, for the page may hold no inline one; kept by nobody."""
     who = actor()
@@ -80,7 +80,7 @@ def second_factor_qr() -> ResponseReturnValue:
 
 
 @identity.route("/account/second-factor/remove", methods=["GET", "POST"])
-@requires(Permission.ACCOUNT_SELF)
+@requires(Permission.SECOND_FACTOR_SELF)
 def second_factor_remove() -> ResponseReturnValue:
     form = CodeForm()
     if not actor().has_second_factor:
@@ -96,7 +96,7 @@ def second_factor_remove() -> ResponseReturnValue:
 
 
 @identity.route("/account/recovery-codes", methods=["GET", "POST"])
-@requires(Permission.ACCOUNT_SELF)
+@requires(Permission.SECOND_FACTOR_SELF)
 def recovery_codes() -> ResponseReturnValue:
     form = CodeForm()
     if not actor().has_second_factor:
