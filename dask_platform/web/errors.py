@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from dask_platform.kernel import errors
 from dask_platform.web.context import actor_or_none
@@ -50,6 +50,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(errors.DaskError, _domain)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(SecurityError, _strange_host)
     app.register_error_handler(StaleDataError, _stale)
     app.register_error_handler(IntegrityError, _stale)
     app.register_error_handler(DataError, _bad_data)
@@ -81,6 +82,12 @@ def _http(error: HTTPException) -> Response:
     if error.code == 405:
         response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
     return response
+
+
+def _strange_host(_error: SecurityError) -> Response:
+    """No page of ours: under a name that is not ours, not one address can be built for it."""
+    _undo()
+    return Response("Bad request\n", 400, mimetype="text/plain")
 
 
 def _csrf(_error: CSRFError) -> Response:

@@ -65,6 +65,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   WHERE e.person_id = dask_actor() AND e.ended_at IS NULL AND c.unit_id = dask_unit_of(dask_actor())
 $$;
 
+-- Classes the actor attends or has attended: own work still belongs to them.
+CREATE FUNCTION dask_ever_own_classes() RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT e.class_id FROM enrolment e WHERE e.person_id = dask_actor()
+$$;
+
 -- (class, student) pairs of the classes the actor teaches; only students placed at the class's unit now.
 CREATE FUNCTION dask_taught_students() RETURNS TABLE (class_id uuid, person_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -20,7 +20,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO dask_web, dask_worker;
 GRANT EXECUTE ON FUNCTION dask_actor(), dask_units(text[]), dask_staff_units(), dask_unit_of(uuid),
-  dask_students_here(), dask_colleagues(), dask_taught_classes(), dask_taught_unit(uuid), dask_own_classes(),
+  dask_students_here(), dask_colleagues(), dask_taught_classes(), dask_taught_unit(uuid), dask_own_classes(), dask_ever_own_classes(),
   dask_taught_students(), dask_own_teachers(), dask_own_schools(), dask_editable_courses(),
   dask_own_courses(), dask_stopped_files(), dask_resume(bytea, timestamptz), dask_login_lookup(text),
   dask_defer(text, jsonb, text, text) TO dask_web;
@@ -161,9 +161,8 @@ CREATE POLICY drafts_hidden ON course_item AS RESTRICTIVE FOR SELECT TO dask_web
 -- Classes --------------------------------------------------------------------------------------
 GRANT SELECT, INSERT, UPDATE ON course_class, class_deadline TO dask_web;
 CREATE POLICY staff_read_here ON course_class FOR SELECT TO dask_web USING (unit_id IN (SELECT dask_staff_units()));
-CREATE POLICY student_reads_own ON course_class FOR SELECT TO dask_web USING (id IN (SELECT dask_own_classes()));
-CREATE POLICY student_reads_past ON course_class FOR SELECT TO dask_web
-  USING (id IN (SELECT e.class_id FROM enrolment e WHERE e.person_id = (SELECT dask_actor())));
+CREATE POLICY student_reads_own ON course_class FOR SELECT TO dask_web
+  USING (id IN (SELECT dask_ever_own_classes()));
 CREATE POLICY teacher_inserts ON course_class FOR INSERT TO dask_web
   WITH CHECK (unit_id IN (SELECT dask_units('teacher')));
 CREATE POLICY teacher_updates ON course_class FOR UPDATE TO dask_web

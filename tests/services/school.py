@@ -39,7 +39,7 @@ class School(Service):
         settings = {"DASK_BIND": f"unix:{path}", "DASK_HEALTH_BIND": f"127.0.0.1:{port}"}
         self.spawn(
             Path(sys.executable), "-m", "dask_platform.entry.cli", "serve",
-            env={**self.options["env"], **settings, "PYTHONPATH": f"{ROOT}:/tmp/exp/site"},
+            env={**self.options["env"], **settings, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         health = f"http://127.0.0.1:{port}"
         self.wait_until(lambda: Path(path).is_socket() and _live(f"{health}/health/live"))
@@ -60,7 +60,7 @@ class Worker(Service):
     def start(self) -> Facts:
         self.spawn(
             Path(sys.executable), "-m", "dask_platform.entry.cli", "worker",
-            env={**self.options["env"], "PYTHONPATH": f"{ROOT}:/tmp/exp/site"},
+            env={**self.options["env"], "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         return {"pid": self.pid, "log": str(self.folder / "log")}
 
