@@ -11,7 +11,6 @@ import sys
 from importlib import import_module
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
 from dask_platform import __version__
 from dask_platform.entry.context import CommandContext
@@ -80,15 +79,19 @@ def main(arguments: list[str] | None = None) -> None:
     except DaskError as error:
         _say(str(error))
         sys.exit(1)
-    except SQLAlchemyError as error:
-        _say(f"the database refused: {str(getattr(error, 'orig', error)).splitlines()[0]}")
-        sys.exit(1)
     except BrokenPipeError:
         # The reader went away; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         _say(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        sys.exit(1)
+    except Exception as error:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, SQLAlchemyError):
+            raise
+        _say(f"the database refused: {str(getattr(error, 'orig', error)).splitlines()[0]}")
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-from dask_platform.db import migrate
+from dask_platform.entry import ROOT
 from dask_platform.entry.context import CommandContext
 from dask_platform.kernel.errors import ConfigurationError, Invalid
 from dask_platform.kernel.settings import load_settings
 
-ROOT = Path(__file__).resolve().parents[2]
 HTML_MOST = 2 * 1024 * 1024
 
 
@@ -56,6 +55,8 @@ def db() -> None:
 @click.pass_obj
 def upgrade(context: CommandContext, revision: str) -> None:
     """Bring the tables up to date. Harmless when they are."""
+    from dask_platform.db import migrate
+
     migrate.upgrade(context.owner_url, revision)
     current, head = migrate.current_and_head(context.owner_url)
     click.echo(f"database at {current}" + ("" if current == head else f", newest is {head}"))

@@ -8,6 +8,7 @@ outright the kernel tells each of them (see ``children_die_with_me``).
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import signal
 import socket
@@ -25,9 +26,8 @@ import click
 
 from dask_platform.db import migrate
 from dask_platform.db.embedded import DATABASE, EmbeddedPostgres, children_die_with_me
-from dask_platform.entry import demo_data
-from dask_platform.entry.commands import ROOT
-from dask_platform.entry.wiring import build_platform, configure_logging, prepare_files
+from dask_platform.entry import ROOT
+from dask_platform.entry.demo_people import accounts
 from dask_platform.kernel.errors import Unavailable
 from dask_platform.kernel.settings import Settings, load_settings
 
@@ -53,7 +53,6 @@ def demo() -> None:
         DASK_LOG_LEVEL=os.environ.get("DASK_LOG_LEVEL", "WARNING"),
     )
     settings = load_settings()
-    configure_logging(settings)
     signal.signal(signal.SIGTERM, _on_signal)
     signal.signal(signal.SIGINT, _on_signal)
     try:
@@ -64,31 +63,22 @@ def demo() -> None:
 
 
 def _serve(settings: Settings, port: int, stack: ExitStack) -> None:
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(settings.home))}
     database = EmbeddedPostgres(settings.home)
-    database.start()
+    # The server takes longest to load, so it begins first: it asks the database nothing before its
+    # first page. It is ended last but one, the database last.
     stack.callback(database.stop)
+    gunicorn = ["-m", "gunicorn", "-c", str(ROOT / "infra" / "gunicorn.conf.py")]
+    server = _child([*gunicorn, "dask_platform.entry.wsgi:app"], environment, stack)
+    database.start()
     migrate.ensure_roles(database.url(database="postgres"))
     database.create_database(DATABASE)
-    migrate.upgrade(database.url("dask_owner"))
-    prepare_files(settings)
-    platform = build_platform(settings, role="owner")
-    try:
-        demo_data.load(platform, ROOT / "content")
-    finally:
-        platform.database.dispose()
-    metrics = settings.home / "metrics"
-    metrics.mkdir(exist_ok=True)
-    for old in metrics.glob("*.db"):
-        old.unlink(missing_ok=True)
-    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-    gunicorn = ["-m", "gunicorn", "-c", str(ROOT / "infra" / "gunicorn.conf.py")]
-    children = {
-        "worker": _child(["-m", "dask_platform.entry.cli", "worker"], environment, stack),
-        "server": _child([*gunicorn, "dask_platform.entry.wsgi:app"], environment, stack),
-    }
+    _fill(settings, database)
+    worker = _child(["-m", "dask_platform.entry.cli", "worker"], environment, stack)
+    children = {"server": server, "worker": worker}
     _wait_until_answering(port, children)
     print(f"ready http://localhost:{port}", flush=True)
-    print(demo_data.accounts(), flush=True)
+    print(accounts(), flush=True)
     while True:
         parts = {name: child.poll() for name, child in children.items()}
         parts["database"] = database.ended()
@@ -100,6 +90,45 @@ def _serve(settings: Settings, port: int, stack: ExitStack) -> None:
                     status=status,
                 )
         time.sleep(0.2)
+
+
+def _fill(settings: Settings, database: EmbeddedPostgres) -> None:
+    """Migrate and load, unless the last start did so with these very files."""
+    stamp = settings.home / "filled"
+    digest = _digest(ROOT / "content", ROOT / "migrations", Path(__file__).parent)
+    if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
+        return
+    # Imported here: most starts have nothing to fill.
+    from dask_platform.entry import demo_data
+    from dask_platform.entry.wiring import build_platform, prepare_files
+
+    migrate.upgrade(database.url("dask_owner"))
+    prepare_files(settings)
+    platform = build_platform(settings, role="owner")
+    try:
+        demo_data.load(platform, ROOT / "content")
+    finally:
+        platform.database.dispose()
+    stamp.write_text(digest, encoding="ascii")
+
+
+def _digest(*folders: Path) -> str:
+    """One hash over the names and bytes of all files."""
+    whole = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                whole.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+                whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+def _metrics_folder(home: Path) -> Path:
+    folder = home / "metrics"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.db"):
+        old.unlink(missing_ok=True)
+    return folder
 
 
 def _child(

@@ -54,6 +54,8 @@ def make_app(name: str, platform: Platform) -> requests.DaskFlask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxy_hops, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
+    # Put right, ``/log//weeks`` would be answered with a redirect to the host of the request.
+    app.url_map.merge_slashes = False
     requests.install(app)
     headers.install(app, https=settings.https)
     i18n.install(app)

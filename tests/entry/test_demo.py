@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_platform.entry.demo_data import PEOPLE
+from dask_platform.entry.demo_people import PEOPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 120

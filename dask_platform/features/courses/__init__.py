@@ -1,9 +1,11 @@
 """Courses, classes, and who has read what.
 
 A *course* is modules of pages and assignments. It comes from files (``content/``: start reading at
-``content.py``, then ``load.py``) or is written in the browser (``authoring.py``). A *class* is a
-course run at a unit (``classes.py``): its teachers, its students, its deadlines.
+``content.py``, then ``load.py``) or is written in the browser (``authoring.py`` for the course and
+its modules, ``item_authoring.py`` for pages, assignments and pictures). A *class* is a course run at
+a unit (``classes.py``): its teachers, its students, its deadlines.
 
-``queries.py`` is what the other features read; ``policy.py`` says who may do what; ``views.py`` has
-the pages for reading, ``views_classes.py`` and ``views_authoring.py`` those for teachers.
+``queries.py`` is what the other features read, in the shapes of ``shapes.py``; ``rendering.py`` says
+how a page is stored and how it is shown; ``policy.py`` says who may do what; the pages are in
+``views/``.
 """

@@ -186,7 +186,7 @@ def test_row_security_hides_drafts_and_other_courses_whatever_the_query(loaded: 
 
 
 def test_a_student_meets_no_other_student(school: World) -> None:
-    """bo is in the same class, and leaves no trace: no page changes by what bo does or is called."""
+    """bo is in the same class and leaves no trace, whatever bo does or is called."""
     anna = school.client("anna")
     urls = ("/classes", f"/classes/{school.id('class nord')}", page(school))
     anna.get(page(school))  # so that the page is read already

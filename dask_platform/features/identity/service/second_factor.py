@@ -19,6 +19,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.audit import service as audit
@@ -36,6 +37,7 @@ DRIFT_STEPS: Final = 1
 RECOVERY_CODES: Final = 10
 ISSUER: Final = "DASK"
 
+NOTHING_TO_SET_UP = N_("There is no second factor to set up here. Go to your account.")
 WRONG_CODE = N_("The code is not right. Wait for the next code in the app, and write that one.")
 
 
@@ -65,17 +67,22 @@ def pending_secret(uow: UnitOfWork, actor: Actor, settings: Settings) -> str:
 
 
 def begin(uow: UnitOfWork, actor: Actor, settings: Settings) -> None:
-    """Make a secret to be set up, unless one waits already. Raises ``NotAllowed`` for students and
-    for those who have a second factor."""
+    """Offer this session its secret to set up. Raises ``NotAllowed`` for students and for those who
+    have a second factor.
+
+    The secret belongs to the session: somebody with a stolen password who looked at a set-up page
+    first must not know what the owner sets up afterwards.
+    """
     _may_set_up(actor)
-    waiting = uow.scalar(
-        select(TotpSecret.person_id).where(TotpSecret.person_id == actor.person_id)
-    )
-    if waiting is None:
-        sealed = _box(settings, actor.person_id).encrypt(pyotp.random_base32().encode())
-        uow.execute(
-            insert(TotpSecret).values(person_id=actor.person_id, secret=sealed, last_step=0)
+    sealed = _box(settings, actor.person_id).encrypt(_offered(uow, actor, settings).encode())
+    row = upsert(TotpSecret).values(person_id=actor.person_id, secret=sealed, last_step=0)
+    uow.execute(
+        row.on_conflict_do_update(
+            index_elements=[TotpSecret.person_id],
+            set_={"secret": row.excluded.secret, "last_step": 0},
+            where=TotpSecret.confirmed_at.is_(None),
         )
+    )
 
 
 def finish(uow: UnitOfWork, actor: Actor, settings: Settings, code: str, now: datetime) -> Answer:
@@ -85,6 +92,7 @@ def finish(uow: UnitOfWork, actor: Actor, settings: Settings, code: str, now: da
     wait = _count(uow, actor, settings, now)
     if wait is not None:
         return wait
+    begin(uow, actor, settings)
     secret = _secret(uow, actor, settings, confirmed=False)
     if not _use(uow, actor, secret, code, now):
         return _failed(uow, actor)
@@ -296,14 +304,30 @@ def _secret(uow: UnitOfWork, actor: Actor, settings: Settings, *, confirmed: boo
         )
     )
     if sealed is None:
-        raise NotAllowed(N_("There is no second factor to set up here. Go to your account."))
+        raise NotAllowed(NOTHING_TO_SET_UP)
     try:
-        return _box(settings, actor.person_id).decrypt(sealed).decode()
+        secret = _box(settings, actor.person_id).decrypt(sealed).decode()
     except InvalidToken:
         # The installation's secret was changed: nobody's second factor can be read any more.
         raise NotAllowed(
             N_("Your second factor no longer works. Ask the operator to remove it.")
         ) from None
+    if not confirmed and secret != _offered(uow, actor, settings):
+        # Another session of the same person has begun meanwhile; what it was offered is its own.
+        raise NotAllowed(NOTHING_TO_SET_UP)
+    return secret
+
+
+def _offered(uow: UnitOfWork, actor: Actor, settings: Settings) -> str:
+    """The secret that this session is offered: the same at each look, and another one for each
+    token, so that a telephone that was removed never fits again."""
+    token_hash = uow.scalar(
+        select(LoginSession.token_hash).where(LoginSession.id == actor.session_id)
+    )
+    if token_hash is None:
+        raise NotAllowed(NOTHING_TO_SET_UP)
+    key = _key(settings, "totp offer", actor.person_id)
+    return base64.b32encode(hmac.digest(key, bytes(token_hash), hashlib.sha256)[:20]).decode()
 
 
 def _key(settings: Settings, purpose: str, person_id: UUID) -> bytes:

@@ -1,0 +1,107 @@
+"""A school in which things have happened, so that no page is looked at empty."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import text
+
+from dask_platform.adapters.scanner.fake import EICAR
+from dask_platform.features.courses.load import load_content
+from dask_platform.features.courses.models import (
+    ClassTeacher,
+    Course,
+    CourseClass,
+    Enrolment,
+    Item,
+    Module,
+)
+from dask_platform.features.handins import marking
+from dask_platform.features.handins.marking import Given
+from dask_platform.features.identity.service import second_factor
+from tests.features.handins.desk import Desk, pdf
+from tests.world import World
+
+CONTENT = Path(__file__).parents[2] / "content"
+#: Who reads the pages in another language than bokmål.
+LOCALES = {"tora": "nn", "olga": "en", "bo": "en", "stein": "nn"}
+#: Staff with a second factor.
+WITH_SECOND_FACTOR = "stein"
+
+
+def fill(world: World) -> None:
+    """A draft with a file, returned work, work that waits, a stopped file, the real courses, a
+    course of the school's own, a second factor, and a week that nobody has reviewed."""
+    with world.owner() as uow:
+        load_content(uow, world.platform.files, CONTENT, now=world.clock.now())
+        for name, locale in LOCALES.items():
+            uow.execute(
+                text("UPDATE person SET locale = :locale WHERE id = :id"),
+                {"locale": locale, "id": world.id(name)},
+            )
+    _classes(world)
+    _handed_in(world)
+    _second_factor(world)
+    # Sessions begin after this: what happened so far lies in a week that is over.
+    world.clock.move(timedelta(days=8))
+
+
+def _classes(world: World) -> None:
+    now = world.clock.now()
+    with world.owner() as uow:
+        real = uow.scalars(text("SELECT id FROM course WHERE slug = 'digital-grunnkurs'")).one()
+        own = Course(
+            id=uuid4(), slug="eget", school_id=world.id("school nord"), language="nb",
+            title="Eget kurs", summary="Skolens eget.", updated_at=now,
+        )  # fmt: skip
+        taught = CourseClass(
+            id=uuid4(), course_id=real, unit_id=world.id("nord"), name="Digital", created_at=now
+        )
+        uow.add_all([own, taught])
+        uow.flush()
+        uow.add(ClassTeacher(class_id=taught.id, person_id=world.id("tora"), since=now))
+        uow.add(Enrolment(class_id=taught.id, person_id=world.id("anna"), enrolled_at=now))
+        module = Module(id=uuid4(), course_id=own.id, slug="del", title="Del 1", position=1)
+        uow.add(module)
+        uow.flush()
+        for position, kind in enumerate(("page", "assignment"), 1):
+            uow.add(
+                Item(
+                    id=uuid4(), course_id=own.id, module_id=module.id, kind=kind, slug=kind,
+                    title=f"Egen {kind}", position=position, body_source="## Les\n\nOm noe.",
+                    body_html="<h2>Les</h2><p>Om noe.</p>", published=position == 1,
+                    grading="grade" if kind == "assignment" else None, files_most=2,
+                    file_bytes_most=1024 * 1024, file_types=["pdf", "text"], updated_at=now,
+                )  # fmt: skip
+            )
+
+
+def _handed_in(world: World) -> None:
+    desk = Desk(world)
+    desk.deadline(desk.now + timedelta(days=20), desk.now + timedelta(days=30))
+    returned = desk.save("Først skrev jeg dette.")
+    desk.scan(desk.add(pdf("en")))
+    desk.hand_in(returned)
+    tora = desk.actor("tora")
+    with world.uow("tora") as uow:
+        marking.return_marking(uow, tora, returned, Given("5", "Fint. Skriv mer.", 0), desk.now)
+    desk.save("Så skriver jeg dette.")
+    desk.add(pdf("to"))
+    desk.handed_in("Ferdig.", item="skjema")
+    waiting = desk.save("Bo sitt svar.", name="bo")
+    desk.scan(desk.add(pdf("tre"), name="bo"))
+    desk.scan(desk.add(b"tekst " + EICAR, "spill.txt", name="bo"))
+    desk.hand_in(waiting, name="bo")
+
+
+def _second_factor(world: World) -> None:
+    actor = Desk(world).actor(WITH_SECOND_FACTOR)
+    with world.uow(WITH_SECOND_FACTOR) as uow:
+        second_factor.begin(uow, actor, world.settings)
+    with world.owner() as uow:
+        uow.execute(
+            text("UPDATE totp_secret SET confirmed_at = :now WHERE person_id = :id"),
+            {"now": world.clock.now(), "id": actor.person_id},
+        )
