@@ -33,7 +33,6 @@ from dask_platform.entry.archive import (
     member_name,
     new_archive,
 )
-from dask_platform.entry.restore import restore as restore
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.audit.service import record
 from dask_platform.features.handins.scanning import DAMAGED, HANDINS, MISSING, quarantine_key

@@ -27,7 +27,7 @@ LAZY = {
     "health": "dask_platform.entry.health:health",
     "html": "dask_platform.entry.commands:html",
     "people": "dask_platform.features.identity.cli:people",
-    "restore": "dask_platform.entry.backup:restore",
+    "restore": "dask_platform.entry.restore:restore",
     "room": "dask_platform.features.identity.cli:room",
     "serve": "dask_platform.entry.commands:serve",
     "settings": "dask_platform.entry.commands:settings",

@@ -70,9 +70,9 @@ def store() -> None:
 @store.command()
 def prepare() -> None:
     """Make the folder or the bucket, once, before the first start."""
-    from dask_platform.entry.wiring import prepare_files
+    from dask_platform.entry.wiring import build_files, prepare_files
 
-    prepare_files(load_settings())
+    prepare_files(build_files(load_settings()))
     click.echo("the file store is ready")
 
 

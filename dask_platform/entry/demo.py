@@ -103,9 +103,9 @@ def _fill(settings: Settings, database: EmbeddedPostgres) -> None:
     from dask_platform.entry.wiring import build_platform, prepare_files
 
     migrate.upgrade(database.url("dask_owner"))
-    prepare_files(settings)
     platform = build_platform(settings, role="owner")
     try:
+        prepare_files(platform.files)
         demo_data.load(platform, ROOT / "content")
     finally:
         platform.database.dispose()

@@ -20,7 +20,6 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
 
-from dask_platform.adapters.storage import FilesystemStore, S3Store
 from dask_platform.db import migrate
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.entry import pg_tools
@@ -32,6 +31,7 @@ from dask_platform.entry.archive import (
     key_check,
     member_name,
 )
+from dask_platform.entry.wiring import prepare_files
 from dask_platform.features.audit.chain import Mark, verify
 from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.audit.service import record
@@ -109,7 +109,7 @@ def restore_backup(platform: Platform, url: str, source: Path, *, force: bool = 
             if occupied and not force:
                 raise DaskError(NOT_EMPTY, what="database")
             _nobody_else(connection)
-        prepare_store(platform.files)
+        prepare_files(platform.files)
         _put_files(platform.files, archive, force=force)
         with tempfile.TemporaryDirectory(prefix=".dask-restore-", dir=_roomy(source)) as made:
             dump = Path(made) / DATABASE
@@ -130,14 +130,6 @@ def settle(platform: Platform, manifest: Manifest, now: datetime) -> None:
             uow, None, EventKind.BACKUP_RESTORED, system="restore",
             made_at=manifest.made_at, audit_seq=manifest.audit.seq, sessions_ended=ended,
         )  # fmt: skip
-
-
-def prepare_store(files: FileStore) -> None:
-    """Make the folder or bucket where it is missing: an empty place is often not there yet."""
-    if isinstance(files, FilesystemStore):
-        files.ensure_folder()
-    elif isinstance(files, S3Store):
-        files.ensure_bucket()
 
 
 # --- before anything is changed ---------------------------------------------------------------

@@ -39,7 +39,8 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # One write a line: those of two processes must not run into each other.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
@@ -84,10 +85,9 @@ def build_files(settings: Settings) -> FileStore:
     )
 
 
-def prepare_files(settings: Settings) -> None:
+def prepare_files(store: FileStore) -> None:
     """Make the folder or the bucket. Set-up alone does this: at any other time a store that is not
     there is a fault, not an empty store."""
-    store = build_files(settings)
     if isinstance(store, S3Store):
         store.ensure_bucket()
     elif isinstance(store, FilesystemStore):

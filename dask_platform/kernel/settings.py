@@ -213,7 +213,7 @@ def _problems(settings: Settings) -> list[str]:
     if url.scheme not in ("http", "https") or not url.netloc or url.path not in ("", "/"):
         found.append("DASK_PUBLIC_URL: write scheme and host alone, such as https://skole.example.")
     for name, bind in (("BIND", settings.bind), ("HEALTH_BIND", settings.health_bind)):
-        if not _is_bind(bind):
+        if not _is_bind(bind) or (name == "HEALTH_BIND" and bind.startswith("unix:")):
             found.append(f"DASK_{name}: write address:port or unix:/path. Got {bind!r}.")
     if settings.store is StoreKind.S3:
         for name in ("s3_endpoint", "s3_access_key", "s3_secret_key"):
@@ -241,6 +241,11 @@ def _production_problems(settings: Settings) -> list[str]:
         )
     elif any(word in secret.lower() for word in _PLACEHOLDERS):
         found.append("DASK_SECRET_KEY: looks like a placeholder. Make a random one.")
+    if settings.proxy_hops < 1:
+        found.append("DASK_PROXY_HOPS: production stands behind nginx. Set it to 1, or to as many.")
+    if settings.store is StoreKind.FOLDER and settings.accel_redirect:
+        if not settings.store_group_readable:
+            found.append("DASK_STORE_GROUP_READABLE: nginx must read the files. Set it to true.")
     if settings.debug:
         found.append("DASK_DEBUG: shows the inside to students. Unset it.")
     if not settings.https:

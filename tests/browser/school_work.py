@@ -18,7 +18,7 @@ from dask_platform.features.courses.models import (
     Item,
     Module,
 )
-from dask_platform.features.handins import marking
+from dask_platform.features.handins import marking, service
 from dask_platform.features.handins.marking import Given
 from dask_platform.features.identity.service import second_factor
 from tests.features.handins.desk import Desk, pdf
@@ -87,7 +87,8 @@ def _handed_in(world: World) -> None:
     tora = desk.actor("tora")
     with world.uow("tora") as uow:
         marking.return_marking(uow, tora, returned, Given("5", "Fint. Skriv mer.", 0), desk.now)
-    desk.save("Så skriver jeg dette.")
+    with desk.acting("anna") as (uow, anna, task):
+        service.start_again(uow, anna, task, desk.now)
     desk.add(pdf("to"))
     desk.handed_in("Ferdig.", item="skjema")
     waiting = desk.save("Bo sitt svar.", name="bo")
@@ -97,7 +98,7 @@ def _handed_in(world: World) -> None:
 
 
 def _second_factor(world: World) -> None:
-    actor = Desk(world).actor(WITH_SECOND_FACTOR)
+    actor = world.actor(WITH_SECOND_FACTOR)
     with world.uow(WITH_SECOND_FACTOR) as uow:
         second_factor.begin(uow, actor, world.settings)
     with world.owner() as uow:

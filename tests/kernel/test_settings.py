@@ -31,6 +31,7 @@ def production(tmp_path: Path, **changes: str | None) -> dict[str, str]:
         "S3_SECRET_KEY": "x",
         "SCANNER": "clamd",
         "SECOND_FACTOR_REQUIRED": "true",
+        "PROXY_HOPS": "1",
         **changes,
     }
     return {f"DASK_{name}": value for name, value in good.items() if value is not None}
@@ -73,6 +74,15 @@ LDAP = {
         ("SECRET_KEY", {"SECRET_KEY": "a" * 64}),
         ("SECRET_KEY", {"SECRET_KEY": "please-change-me-0123456789-abcdefghij"}),
         ("DEBUG", {"DEBUG": "true"}),
+        ("PROXY_HOPS", {"PROXY_HOPS": "0"}),
+        (
+            "STORE_GROUP_READABLE",
+            {
+                "STORE": "folder",
+                "STORE_FOLDER_ACCEPTED": "true",
+                "ACCEL_REDIRECT": "true",
+            },
+        ),
         ("PUBLIC_URL", {"PUBLIC_URL": "http://skole.example"}),
         ("DATABASE_URL", {"DATABASE_URL": None}),
         ("DATABASE_OWNER_URL", {"DATABASE_OWNER_URL": None}),

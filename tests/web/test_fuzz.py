@@ -88,7 +88,7 @@ class Tables:
             " AND tablename NOT LIKE 'procrastinate%' ORDER BY 1"
         ).fetchall()
         self._query = " UNION ALL ".join(
-            f"SELECT '{name}', md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {name} t"  # noqa: S608
+            f"SELECT '{name}', md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {name} t"
             for (name,) in names
         )
 
