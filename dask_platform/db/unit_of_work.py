@@ -34,6 +34,7 @@ def make_engine(url: str, *, pool: int = 8) -> Engine:
         parsed,
         pool_size=pool,
         max_overflow=0,
+        hide_parameters=True,  # an error that is logged must not tell what somebody wrote
         pool_timeout=10,
         pool_recycle=1800,
         connect_args={

@@ -21,7 +21,6 @@ from dask_platform.web import (
     navigation,
     requests,
     sessions,
-    uploads,
 )
 from dask_platform.web.access import public
 from dask_platform.web.context import actor_or_none
@@ -47,7 +46,6 @@ def make_app(name: str, platform: Platform) -> requests.DaskFlask:
         TRUSTED_HOSTS=_hosts(platform),
         MAX_CONTENT_LENGTH=requests.FORM_BYTES_MOST,
     )
-    app.request_class = uploads.UploadRequest
     app.extensions["dask"] = platform
     if settings.proxy_hops:
         # The address of the client comes from our own proxy alone; host and scheme from settings.
@@ -87,7 +85,7 @@ def _version(filename: str) -> str:
 
 def static_url(filename: str) -> str:
     """The address of a static file. Its version is in the path, so that it may be kept for ever."""
-    return url_for("static", version=_version(filename), filename=filename)
+    return f"/static/{_version(filename)}/{filename}"
 
 
 def csrf_field() -> Markup:

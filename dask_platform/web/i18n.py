@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 
+from babel import support
 from babel.core import UnknownLocaleError
 from flask import Flask, session
 from flask_babel import Babel, format_date, format_datetime, get_locale
 from flask_babel import gettext as _
+from wtforms.i18n import messages_path
 
 import dask_platform
 from dask_platform.kernel.clock import to_oslo
@@ -23,6 +26,12 @@ def translation_folders() -> list[Path]:
     """One folder of catalogues for ``web`` and one a feature."""
     root = Path(dask_platform.__file__).parent
     return sorted(root.glob("**/translations"))
+
+
+@lru_cache(maxsize=len(LOCALES))
+def form_translations(locale: str) -> support.NullTranslations:
+    """WTForms' own messages. Flask-WTF would read the catalogue from the disk for each request."""
+    return support.Translations.load(messages_path(), [locale], domain="wtforms")
 
 
 def choose_locale() -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from functools import cached_property
+from gettext import NullTranslations
 from typing import Any
 
 import structlog
@@ -20,7 +22,7 @@ from dask_platform.db.unit_of_work import Origin
 from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.errors import Invalid, NotAuthenticated, NotVisible, SecondFactorNeeded
 from dask_platform.security.policy import may_ever
-from dask_platform.web import metrics, sessions, uploads
+from dask_platform.web import i18n, metrics, sessions, uploads
 from dask_platform.web.access import Access, access_of
 from dask_platform.web.context import actor_or_none, platform
 
@@ -46,8 +48,22 @@ class CurrentUser(UserMixin):  # type: ignore[misc]
         return self.actor.display_name
 
 
+class DaskRequest(uploads.UploadRequest):
+    """A request that receives files in constant memory, and knows its forms' language."""
+
+    @cached_property
+    def wtforms_translations(self) -> NullTranslations:
+        """Where Flask-WTF looks first; otherwise it reads the catalogue from the disk each time.
+
+        Asked for when a form is made, and so after the actor, whose language it is, is known.
+        """
+        return i18n.form_translations(i18n.locale_code())
+
+
 class DaskFlask(Flask):
     """Flask, with the transaction around each view."""
+
+    request_class = DaskRequest
 
     def dispatch_request(self) -> Any:
         self._enter()
@@ -81,9 +97,7 @@ class DaskFlask(Flask):
         """
         g.uow.commit()
         _ = request.form
-        g.actor = sessions.resume(
-            g.uow, token, platform().clock.now(), request.remote_addr
-        )
+        g.actor = sessions.resume(g.uow, token, platform().clock.now(), request.remote_addr)
         self._authorise(access)
 
     def _access(self) -> Access | None:
@@ -143,8 +157,13 @@ def _current_user(_request: Any) -> CurrentUser | None:
 
 
 def refuse_nul() -> None:
-    """No column and no file name of ours holds a NUL; refuse it once, for every page."""
-    if "\x00" in request.path or any("\x00" in value for value in request.args.values()):
+    """No column and no file name of ours holds a NUL; refuse it once, for every page. Bytes in the
+    query that are no UTF-8 are refused with it."""
+    try:
+        words = [word for pair in request.args.items(multi=True) for word in pair]
+    except UnicodeDecodeError:
+        words = ["\x00"]
+    if any("\x00" in word for word in (request.path, *words)):
         raise Invalid("The address holds a character that cannot be used.")
 
 

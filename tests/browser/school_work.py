@@ -69,11 +69,21 @@ def _classes(world: World) -> None:
         for position, kind in enumerate(("page", "assignment"), 1):
             uow.add(
                 Item(
-                    id=uuid4(), course_id=own.id, module_id=module.id, kind=kind, slug=kind,
-                    title=f"Egen {kind}", position=position, body_source="## Les\n\nOm noe.",
-                    body_html="<h2>Les</h2><p>Om noe.</p>", published=position == 1,
-                    grading="grade" if kind == "assignment" else None, files_most=2,
-                    file_bytes_most=1024 * 1024, file_types=["pdf", "text"], updated_at=now,
+                    id=uuid4(),
+                    course_id=own.id,
+                    module_id=module.id,
+                    kind=kind,
+                    slug=kind,
+                    title=f"Egen {kind}",
+                    position=position,
+                    body_source="## Les\n\nOm noe.",
+                    body_html="<h2>Les</h2><p>Om noe.</p>",
+                    published=position == 1,
+                    grading="grade" if kind == "assignment" else None,
+                    files_most=2,
+                    file_bytes_most=1024 * 1024,
+                    file_types=["pdf", "text"],
+                    updated_at=now,
                 )  # fmt: skip
             )
 

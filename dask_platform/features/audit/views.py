@@ -29,6 +29,7 @@ navigation.add(
     navigation.Entry(75, _l("Weekly review"), "audit.weeks", Permission.AUDIT_REVIEW),
 )
 NOTE_MOST = 1000
+YEARS = (2000, 2999)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -126,9 +127,13 @@ def _day(raw: str | None) -> date | None:
     if not raw:
         return None
     try:
-        return date.fromisoformat(raw)
+        day = date.fromisoformat(raw)
     except ValueError:
         raise Invalid(N_("Write the day as year-month-day, such as 2026-11-22.")) from None
+    if not YEARS[0] <= day.year <= YEARS[1]:
+        # Nothing was logged then, and at the ends of the calendar a day has no midnight in UTC.
+        raise Invalid(N_("Write the day as year-month-day, such as 2026-11-22."))
+    return day
 
 
 def _id(raw: str | None) -> UUID:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, IntegerField, MultipleFileField, RadioField, TextAreaField
+from wtforms import HiddenField, MultipleFileField, RadioField, TextAreaField
 from wtforms.validators import InputRequired, NumberRange
 from wtforms.widgets import HiddenInput
 
 from dask_platform.features.handins.marking import GRADES
 from dask_platform.features.handins.words import GRADE_WORDS
+from dask_platform.web.fields import WholeNumberField
 
 OLD_FORM = _l("This form was too old. Load the page again.")
 VERSION_MOST = 2_000_000_000
 
 
-def version_field() -> IntegerField:
+def version_field() -> WholeNumberField:
     """The version that a page was made from, 0 for none."""
     in_range = NumberRange(0, VERSION_MOST, message=OLD_FORM)
-    return IntegerField(validators=[InputRequired(OLD_FORM), in_range], widget=HiddenInput())
+    return WholeNumberField(validators=[InputRequired(OLD_FORM), in_range], widget=HiddenInput())
 
 
 class DraftForm(FlaskForm):  # type: ignore[misc]
