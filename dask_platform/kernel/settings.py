@@ -243,9 +243,9 @@ def _production_problems(settings: Settings) -> list[str]:
         found.append("DASK_SECRET_KEY: looks like a placeholder. Make a random one.")
     if settings.proxy_hops < 1:
         found.append("DASK_PROXY_HOPS: production stands behind nginx. Set it to 1, or to as many.")
-    if settings.store is StoreKind.FOLDER and settings.accel_redirect:
-        if not settings.store_group_readable:
-            found.append("DASK_STORE_GROUP_READABLE: nginx must read the files. Set it to true.")
+    by_nginx = settings.store is StoreKind.FOLDER and settings.accel_redirect
+    if by_nginx and not settings.store_group_readable:
+        found.append("DASK_STORE_GROUP_READABLE: nginx must read the files. Set it to true.")
     if settings.debug:
         found.append("DASK_DEBUG: shows the inside to students. Unset it.")
     if not settings.https:

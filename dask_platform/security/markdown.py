@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dask_platform.kernel.errors import TooLarge
+from dask_platform.kernel.messages import N_
 from dask_platform.security.html import clean_html, is_local_path
 
 MAX_CHARS: Final = 200_000
@@ -81,7 +82,7 @@ def _inline(tokens: Sequence[Token]) -> Iterator[tuple[int, Token]]:
 
 
 def _raw_html(source: str) -> Iterator[Problem]:
-    message = "HTML is not used here: %(markup)s. Write it in Markdown."
+    message = N_("HTML is not used here: %(markup)s. Write it in Markdown.")
     tokens = _parser(html=True).parse(source)
     for block in tokens:
         if block.type == "html_block" and block.map is not None:
@@ -111,9 +112,9 @@ class _Addresses:
         picture = token.type == "image"
         if _LEADS_OUT.match(written) is not None:
             message = (
-                "This picture lies outside the platform: %(address)s. Put it in the course."
+                N_("This picture lies outside the platform: %(address)s. Put it in the course.")
                 if picture
-                else "This link leads out of the platform: %(address)s. Remove it."
+                else N_("This link leads out of the platform: %(address)s. Remove it.")
             )
         else:
             path = resolve(written) if written and written.isprintable() else None
@@ -122,9 +123,9 @@ class _Addresses:
                 self.allowed.add((attribute, path))
                 return
             message = (
-                "There is no such picture: %(address)s. Check the name."
+                N_("There is no such picture: %(address)s. Check the name.")
                 if picture
-                else "There is no such page: %(address)s. Check the name."
+                else N_("There is no such page: %(address)s. Check the name.")
             )
         self.problems.append(Problem(line, message, shown))
 
@@ -139,10 +140,13 @@ def _headings(tokens: Sequence[Token]) -> Iterator[Problem]:
         if token.type == "heading_open" and token.map is not None:
             yield Problem(
                 token.map[0] + 1,
-                "Start with ## here. The title of the page is the only heading with one #."
+                N_("Start with ## here. The title of the page is the only heading with one #.")
                 if top
-                else "This heading is too deep. Use ## to #####.",
+                else N_("This heading is too deep. Use ## to #####."),
             )
+
+
+NO_DESCRIPTION = N_("This picture has no description: %(address)s. Say in words what it shows.")
 
 
 def render_markdown(source: str, *, resolve_image: Resolve, resolve_link: Resolve) -> Rendered:
@@ -152,7 +156,9 @@ def render_markdown(source: str, *, resolve_image: Resolve, resolve_link: Resolv
     Raises ``TooLarge`` over ``MAX_CHARS``, or where the page has too many parts.
     """
     if len(source) > MAX_CHARS:
-        raise TooLarge("This page is too long. The limit is %(limit)s characters.", limit=MAX_CHARS)
+        raise TooLarge(
+            N_("This page is too long. The limit is %(limit)s characters."), limit=MAX_CHARS
+        )
     parser = _parser(html=False)
     tokens = parser.parse(source)
     addresses = _Addresses()
@@ -162,20 +168,17 @@ def render_markdown(source: str, *, resolve_image: Resolve, resolve_link: Resolv
             addresses.settle(token, "href", line, resolve_link)
         elif token.type == "image":
             if not token.content.strip():
-                problems.append(
-                    Problem(
-                        line,
-                        "This picture has no description: %(address)s. Say in words what it shows.",
-                        {"address": _short(str(token.attrs.get("src", "")))},
-                    )
-                )
+                shown = {"address": _short(str(token.attrs.get("src", "")))}
+                problems.append(Problem(line, NO_DESCRIPTION, shown))
             addresses.settle(token, "src", line, resolve_image)
     for block in tokens:
         if block.type == "th_open":
             block.attrSet("scope", "col")
         if block.type in _CONTAINERS and block.level >= MAX_NESTING - 1 and block.map is not None:
             problems.append(
-                Problem(block.map[0] + 1, "Lists or quotations lie too deep inside one another.")
+                Problem(
+                    block.map[0] + 1, N_("Lists or quotations lie too deep inside one another.")
+                )
             )
             break
     problems += addresses.problems

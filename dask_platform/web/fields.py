@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from wtforms import IntegerField
 
@@ -15,6 +15,8 @@ class WholeNumberField(IntegerField):  # type: ignore[misc]
     The library's own field takes a number of any length, and its validators then fail on one that
     no float can hold.
     """
+
+    data: Any  # int, or None until something good was sent
 
     def process_formdata(self, valuelist: list[str]) -> None:
         if valuelist and len(valuelist[0].strip()) > DIGITS_MOST:

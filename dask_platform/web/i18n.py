@@ -60,13 +60,14 @@ def oslo_datetime(at: datetime | None) -> str:
     if at is None:
         return ""
     local = to_oslo(at).replace(tzinfo=None)
-    day = format_date(local, "full")
+    # The date alone: a time without a zone would be taken for UTC and moved a second time.
+    day = format_date(local.date(), "full")
     clock = format_datetime(local, "HH:mm" if locale_code() == "en" else "HH.mm", rebase=False)
     return str(_("%(day)s at %(clock)s", day=day, clock=clock))
 
 
 def oslo_date(at: datetime | None) -> str:
-    return str(format_date(to_oslo(at).replace(tzinfo=None), "long")) if at else ""
+    return str(format_date(to_oslo(at).date(), "long")) if at else ""
 
 
 def oslo_stamp(at: datetime | None) -> str:

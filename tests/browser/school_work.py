@@ -84,7 +84,7 @@ def _classes(world: World) -> None:
                     file_bytes_most=1024 * 1024,
                     file_types=["pdf", "text"],
                     updated_at=now,
-                )  # fmt: skip
+                )
             )
 
 

@@ -7,7 +7,6 @@ Each role follows the links from its front page. What is asked of a page stands 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
@@ -127,8 +126,8 @@ def links(visitor: Visitor, path: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def walks(school: Site) -> Iterator[dict[str, Walk]]:
-    yield {}
+def walks(school: Site) -> dict[str, Walk]:
+    return {}
 
 
 def walk(school: Site, walks: dict[str, Walk], name: str) -> Walk:

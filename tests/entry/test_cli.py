@@ -114,9 +114,7 @@ def test_content_loads_twice_without_a_change(world: World, tmp_path: Path) -> N
     assert second.stdout.count(b": unchanged,") == 3
 
 
-def test_db_upgrade_brings_an_empty_database_up_to_date(
-    template: Template, tmp_path: Path
-) -> None:
+def test_db_upgrade_brings_an_empty_database_up_to_date(template: Template, tmp_path: Path) -> None:
     with template.copy() as name:
         from dask_platform.db import migrate
 

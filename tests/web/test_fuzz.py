@@ -344,7 +344,7 @@ def cases(world: World) -> list[tuple[str, str, set[str]]]:
 
 
 def bodies(client: Client) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Light ones, and such as take their time. Each with a right token where there is a place for one, so that the view is reached."""
+    """Light ones, and such as take their time. Each with a right token where there is a place for one, so that the view is reached."""  # noqa: E501
     token = client.csrf_token()
     head = {"X-CSRFToken": token}
     many = "".join(
@@ -368,7 +368,7 @@ def bodies(client: Client) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         {"data": b"csrf_token=" + token.encode() + b"&" + raw, "content_type": plain},
         {"data": f"csrf_token={token}&{escaped}", "content_type": plain},
         {"data": nul, "content_type": plain},
-        {"data": '{"csrf_token": 1, "text": [', "content_type": "application/json", "headers": head},
+        {"data": '{"csrf_token": 1, "text": [', "content_type": "application/json", "headers": head},  # noqa: E501
         {"json": {"text": {"a": 1}}, "headers": head},
         {"data": b"\x00\xff", "content_type": "text/plain; charset=utf-7", "headers": head},
         {"data": b"", "content_type": multipart, "headers": head},
@@ -460,9 +460,9 @@ def test_the_first_and_the_last_day_there_are(school: World, day: str, place: st
 
 FILE_NAMES = [
     "å" * 127 + ".p", "a" * 251 + ".pdf", "安" * 85, "ابن.pdf", "אנה.pdf", "अन्ना.pdf", "안나.pdf",
-    "\u202efdp.exe", "\u2066a\u2069.pdf", "a\u200b\u200bb.pdf", "../../../etc/passwd", "C:\\a\\b.pdf",
+    "\u202efdp.exe", "\u2066a\u2069.pdf", "a\u200b\u200bb.pdf", "../../../etc/passwd", "C:\\a\\b.pdf",  # noqa: E501
     "/etc/passwd", "con.pdf", ".htaccess", "...", " ", "a;b.pdf", "a'b.pdf", "<img src=x>.pdf",
-    "=1+1.pdf", "%00.pdf", "a\tb.pdf", "{{7*7}}.pdf", "🏳️\u200d🌈.pdf", "e" + "\u0301" * 100 + ".pdf",
+    "=1+1.pdf", "%00.pdf", "a\tb.pdf", "{{7*7}}.pdf", "🏳️\u200d🌈.pdf", "e" + "\u0301" * 100 + ".pdf",  # noqa: E501
 ]  # fmt: skip
 
 

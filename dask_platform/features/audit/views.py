@@ -30,7 +30,8 @@ navigation.add(
 )
 NOTE_MOST = 1000
 YEARS = (2000, 2999)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Also in their full width, which a spreadsheet set to an East Asian language takes as well.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @audit.get("/log")
@@ -150,4 +151,4 @@ def _number(raw: str | None) -> int | None:
 def _cell(value: object) -> str:
     """A cell that begins like a formula is run by spreadsheets; an apostrophe makes it text."""
     text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
