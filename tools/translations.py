@@ -99,6 +99,7 @@ def check() -> int:
             for message in wanted:
                 if message.id:
                     problems += [f"{where}: {why}" for why in _faults(message, known)]
+    problems += _disagreements()
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
@@ -107,6 +108,23 @@ def check() -> int:
             file=sys.stderr,
         )
     return 1 if problems else 0
+
+
+def _disagreements() -> list[str]:
+    """The running platform has one catalogue a language: a sentence that two folders translate
+    differently would show either's words in both."""
+    problems = []
+    for language in LANGUAGES:
+        first: dict[object, tuple[object, str]] = {}
+        for owner in owners():
+            for message in read(owner, language):
+                known = first.setdefault(message.id, (message.string, owner.name))
+                if message.id and known[0] != message.string:
+                    problems.append(
+                        f"{language}: {owner.name} and {known[1]} translate {message.id!r} differently."
+                        " Write the same words, or another sentence in one of them."
+                    )
+    return problems
 
 
 def _faults(message: object, known: Catalog) -> list[str]:

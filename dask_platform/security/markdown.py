@@ -149,6 +149,14 @@ def _headings(tokens: Sequence[Token]) -> Iterator[Problem]:
 NO_DESCRIPTION = N_("This picture has no description: %(address)s. Say in words what it shows.")
 
 
+def _empty_headers(tokens: Sequence[Token]) -> None:
+    """The empty corner of a table heads nothing: a plain cell, so that no screen reader names it."""
+    for before, inside, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if before.type == "th_open" and not inside.content.strip():
+            before.type, before.tag = "td_open", "td"
+            after.type, after.tag = "td_close", "td"
+
+
 def render_markdown(source: str, *, resolve_image: Resolve, resolve_link: Resolve) -> Rendered:
     """``source`` as clean HTML, with every problem in it.
 
@@ -161,6 +169,7 @@ def render_markdown(source: str, *, resolve_image: Resolve, resolve_link: Resolv
         )
     parser = _parser(html=False)
     tokens = parser.parse(source)
+    _empty_headers(tokens)
     addresses = _Addresses()
     problems = [*_raw_html(source), *_headings(tokens)]
     for line, token in _inline(tokens):

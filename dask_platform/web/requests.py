@@ -76,12 +76,16 @@ class DaskFlask(Flask):
         g.uow = parts.database.begin()
         g.uow.origin = Origin(address=request.remote_addr, request_id=g.request_id)
         token = request.cookies.get(sessions.token_cookie(parts.settings))
-        access = self._access()
+        missing = request.routing_exception
+        access = None if missing is not None else self._access()
         if access is not None and access.permission is None and not _wants_actor(access):
             return
         g.actor = sessions.resume(g.uow, token, parts.clock.now(), request.remote_addr)
         g.session_lost = bool(token) and g.actor is None
         refuse_nul()
+        if missing is not None:
+            # Only now: the page that says so speaks the person's language and has their menu.
+            raise missing
         self._authorise(access)
         if request.method not in _SAFE:
             _limit_body(access)
@@ -101,9 +105,9 @@ class DaskFlask(Flask):
         self._authorise(access)
 
     def _access(self) -> Access | None:
-        """What the endpoint says of itself. No such address, or wrong method: let Flask say so."""
-        if request.routing_exception is not None or request.endpoint is None:
-            raise request.routing_exception or NotFound()
+        """What the endpoint says of itself."""
+        if request.endpoint is None:
+            raise NotFound()
         access = access_of(self.view_functions[request.endpoint])
         if access is None:
             # Default deny: a view that does not say who may call it is called by nobody.

@@ -8,7 +8,6 @@ from flask_wtf.file import FileField
 from wtforms import (
     BooleanField,
     HiddenField,
-    IntegerField,
     RadioField,
     SelectChoice,
     SelectField,
@@ -23,6 +22,7 @@ from dask_platform.features.courses.authoring import SUMMARY_MOST, TITLE_MOST
 from dask_platform.features.courses.content import FILES_MOST, MEGABYTES_MOST
 from dask_platform.features.courses.forms import NEEDED, TOO_LONG
 from dask_platform.security.markdown import MAX_CHARS
+from dask_platform.web.fields import WholeNumberField
 
 LANGUAGES = [
     SelectChoice("nb", "Bokmål"),
@@ -92,7 +92,7 @@ class PageForm(FlaskForm):  # type: ignore[misc]
 class AssignmentForm(PageForm):
     grading = RadioField(_l("How it is marked"), choices=GRADINGS, default="grade")
     text_wanted = BooleanField(_l("The student writes a text"), default=True)
-    files_most = IntegerField(
+    files_most = WholeNumberField(
         _l("How many files at most"),
         [
             InputRequired(NEEDED),
@@ -100,7 +100,7 @@ class AssignmentForm(PageForm):
         ],
         default=0,
     )
-    megabytes = IntegerField(
+    megabytes = WholeNumberField(
         _l("How large a file may be, in MB"),
         [
             InputRequired(NEEDED),

@@ -57,8 +57,8 @@ def test_students_are_not_asked(strict: World) -> None:
     client = strict.anonymous()
     log_in(client, "anna")
     assert client.get("/account").status_code == 200
-    assert client.get("/account/second-factor").status_code == 403
-    assert client.get("/account/second-factor.svg").status_code == 403
+    assert client.get("/account/second-factor").status_code == 404
+    assert client.get("/account/second-factor.svg").status_code == 404
 
 
 def test_set_up_shows_a_qr_code_of_its_own_and_ten_codes_once(school: World) -> None:

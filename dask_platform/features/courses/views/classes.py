@@ -244,10 +244,9 @@ def _local(at: datetime | None) -> datetime | None:
 def _instant(local: datetime | None) -> datetime | None:
     if local is None:
         return None
-    try:
-        return from_oslo(local)
-    except OverflowError:
-        raise Invalid(_("Choose a time in this century."), field="due_at") from None
+    if not 2000 <= local.year < 3000:
+        raise Invalid(_("Choose a time in this century."), field="due_at")
+    return from_oslo(local)
 
 
 def _write_seen(seen: tuple[datetime | None, datetime | None]) -> str:

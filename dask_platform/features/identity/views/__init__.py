@@ -15,7 +15,7 @@ from dask_platform.web import navigation
 HASHER = "dask.passwords"
 
 navigation.add(
-    navigation.Entry(70, _l("Rooms"), "identity.rooms", Permission.SESSIONS_END),
+    navigation.Entry(78, _l("Rooms"), "identity.rooms", Permission.SESSIONS_END),
     navigation.Entry(80, _l("People"), "identity.people", Permission.PEOPLE_READ),
     navigation.Entry(95, _l("Your account"), "identity.account", Permission.ACCOUNT_SELF),
 )
