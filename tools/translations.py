@@ -121,7 +121,7 @@ def _disagreements() -> list[str]:
                 known = first.setdefault(message.id, (message.string, owner.name))
                 if message.id and known[0] != message.string:
                     problems.append(
-                        f"{language}: {owner.name} and {known[1]} translate {message.id!r} differently."
+                        f"{language}: {owner.name} and {known[1]} differ over {message.id!r}."
                         " Write the same words, or another sentence in one of them."
                     )
     return problems

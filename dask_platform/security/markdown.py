@@ -150,7 +150,7 @@ NO_DESCRIPTION = N_("This picture has no description: %(address)s. Say in words 
 
 
 def _empty_headers(tokens: Sequence[Token]) -> None:
-    """The empty corner of a table heads nothing: a plain cell, so that no screen reader names it."""
+    """The empty corner of a table heads nothing: a plain cell, which no screen reader names."""
     for before, inside, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if before.type == "th_open" and not inside.content.strip():
             before.type, before.tag = "td_open", "td"

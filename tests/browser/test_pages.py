@@ -20,7 +20,7 @@ from tests.browser.school_work import LOCALES, fill
 from tests.browser.site import Site, Visitor
 from tests.world import PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 #: One of each role, and those whose pages differ: work that waits, a second factor, no class.
 WHO = ("anna", "bo", "dag", "tora", "even", "odd", "sigrid", "stein", "olga")

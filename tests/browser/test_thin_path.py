@@ -18,7 +18,7 @@ from tests.browser.site import Site, Visitor
 from tests.features.handins.desk import pdf
 from tests.world import PASSWORD, World
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 COMMENT = "Fint skrevet. Husk punktum."
 ANSWER = "Kjære skole. Her er brevet mitt."

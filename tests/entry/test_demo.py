@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 120
 GONE_SECONDS = 30
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 class Demo:
     def __init__(self, home: Path) -> None:

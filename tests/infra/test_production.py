@@ -34,8 +34,6 @@ PDF = (
 )
 UPLOAD_MOST = 8 * 1024 * 1024
 
-pytestmark = pytest.mark.xdist_group("production")
-
 
 @dataclass
 class Installation:
