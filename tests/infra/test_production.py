@@ -100,6 +100,7 @@ def installation(
                 "DASK_DATABASE_WORKER_URL": template.server.url(database, "dask_worker"),
                 "DASK_STORE": "folder",
                 "DASK_STORE_FOLDER_ACCEPTED": "true",
+                "DASK_STORE_GROUP_READABLE": "true",
                 "DASK_ACCEL_REDIRECT": "true",
                 "DASK_SCANNER": "clamd",
                 "DASK_CLAMD_ADDRESS": f"{clamd_server.host}:{clamd_server.port}",
