@@ -115,6 +115,7 @@ def running() -> Iterator[Site]:
             "DASK_DATABASE_OWNER_URL": database.url("dask_owner"),
             "DASK_DATABASE_WORKER_URL": database.url("dask_worker"),
             "DASK_STORE_FOLDER_ACCEPTED": "true",
+            "DASK_STORE_GROUP_READABLE": "true",
             "DASK_ACCEL_REDIRECT": "true",
             "DASK_SCANNER": "clamd",
             "DASK_SECOND_FACTOR_REQUIRED": "true",
@@ -122,8 +123,8 @@ def running() -> Iterator[Site]:
             "DASK_THREADS": str(THREADS),
         }
         settings = load_settings(env)
-        prepare_files(settings)
         platform = build_platform(settings, role="owner")
+        prepare_files(platform.files)
         try:
             measured = fill(platform, ROOT / "content")
         finally:
