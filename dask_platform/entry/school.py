@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dask_platform.features.audit.views import audit
 from dask_platform.features.courses.views import courses
-from dask_platform.features.handins.views import handins
+from dask_platform.features.handins.pages import handins
 from dask_platform.features.home.views import home
 from dask_platform.features.identity.views import identity
 from dask_platform.web.app import make_app

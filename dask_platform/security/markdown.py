@@ -20,7 +20,7 @@ from dask_platform.kernel.errors import TooLarge
 from dask_platform.kernel.messages import N_
 from dask_platform.security.html import clean_html, is_local_path
 
-MAX_CHARS: Final = 200_000
+MAX_CHARS: Final = 50_000
 """Characters of one page of Markdown: a page takes a lesson, not a book."""
 
 MAX_NESTING: Final = 20

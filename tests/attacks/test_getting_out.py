@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dask_platform.features.identity.views import HASHER
 from dask_platform.kernel.errors import TooLarge
-from dask_platform.security.markdown import render_markdown
+from dask_platform.security.markdown import MAX_CHARS, render_markdown
 from dask_platform.security.passwords import CHEAP, PasswordHasher
 from tests.features.handins.desk import Desk, pdf
 from tests.world import Client, World
@@ -182,14 +182,13 @@ DEEP = [
 
 
 @pytest.mark.parametrize("source", DEEP, ids=range(len(DEEP)))
-def test_no_page_of_markdown_takes_for_ever(source: str) -> None:
-    """What grows with the square of the length would take minutes. The bound is far above what is
-    measured (4 s), so that a slow machine does not fail the test."""
-    started = time.process_time()
-    with suppress(TooLarge):
-        half = source[: len(source) // 2]
-        render_markdown(half, resolve_image=lambda _: None, resolve_link=lambda _: None)
-    assert time.process_time() - started < 30, "a page that stops the server"
+def test_no_page_of_markdown_takes_long(source: str) -> None:
+    """The longest page there may be, and the whole source, which is longer still."""
+    for page in (source[:MAX_CHARS], source):
+        started = time.process_time()
+        with suppress(TooLarge):
+            render_markdown(page, resolve_image=lambda _: None, resolve_link=lambda _: None)
+        assert time.process_time() - started < 8, "a page that stops the server"
 
 
 def test_long_passwords_cost_no_hash_and_no_time(world: World) -> None:
@@ -199,7 +198,7 @@ def test_long_passwords_cost_no_hash_and_no_time(world: World) -> None:
         started = time.process_time()
         answer = client.post_form("/login", {"username": str(uuid4()), "password": password})
         assert answer.status_code in (400, 401)
-        assert time.process_time() - started < 20
+        assert time.process_time() - started < 2
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(world: World) -> None:

@@ -130,7 +130,7 @@ def test_a_path_is_allowed_only_where_it_was_resolved() -> None:
 
 def test_over_the_limit_is_refused() -> None:
     assert "x" in render("x" * MAX_CHARS).html
-    with pytest.raises(TooLarge, match="200000"):
+    with pytest.raises(TooLarge, match=str(MAX_CHARS)):
         render("x" * (MAX_CHARS + 1))
 
 

@@ -10,11 +10,10 @@ from flask_babel import gettext as _
 
 from dask_platform.features.courses.queries import AssignmentView
 from dask_platform.features.handins import marking
-from dask_platform.features.handins.blueprint import class_trail, handins
+from dask_platform.features.handins.blueprint import OLD_FORM, class_trail, handins, trail
 from dask_platform.features.handins.forms import MarkingForm
 from dask_platform.features.handins.marking import Given
 from dask_platform.features.handins.queries import AttemptView
-from dask_platform.features.handins.views import OLD_FORM, trail
 from dask_platform.features.handins.words import say
 from dask_platform.features.identity import queries as identity
 from dask_platform.kernel.errors import Conflict, DaskError, Invalid, NotAllowed

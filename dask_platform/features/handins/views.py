@@ -14,7 +14,7 @@ from dask_platform.features.courses.queries import AssignmentView
 from dask_platform.features.courses.rendering import place_links
 from dask_platform.features.courses.words import deadline_words
 from dask_platform.features.handins import filing, queries, service
-from dask_platform.features.handins.blueprint import class_trail, handins
+from dask_platform.features.handins.blueprint import OLD_FORM, address, class_trail, handins, trail
 from dask_platform.features.handins.drafts import is_closed, is_late
 from dask_platform.features.handins.filing import Received
 from dask_platform.features.handins.forms import DraftForm, HandInForm
@@ -36,7 +36,6 @@ from dask_platform.web.access import requires
 from dask_platform.web.context import actor, platform, uow
 from dask_platform.web.errors import status_of
 
-OLD_FORM = N_("This form was too old. Nothing was changed. Look at it and send it once more.")
 NO_FILE = N_("No file was added. Choose a file first, then add it.")
 
 ROOT = "/classes/<uuid:class_id>/assignments/<uuid:item_id>"
@@ -72,7 +71,7 @@ def remove_file(class_id: UUID, item_id: UUID, file_id: UUID) -> ResponseReturnV
     found = courses.class_assignment(uow(), actor(), class_id, item_id)
     filing.remove_file(uow(), actor(), found, file_id, _now())
     flash(_("The file was removed."), "success")
-    return redirect(_address(found) + "#files", 303)
+    return redirect(address(found) + "#files", 303)
 
 
 @handins.route(f"{ROOT}/hand-in", methods=["GET", "POST"])
@@ -104,7 +103,7 @@ def again(class_id: UUID, item_id: UUID) -> ResponseReturnValue:
         service.start_again(uow(), actor(), found, _now())
     except Closed as error:
         return _page(found, error=error)
-    return redirect(_address(found) + "#draft", 303)
+    return redirect(address(found) + "#draft", 303)
 
 
 @handins.route("/attempts/<uuid:attempt_id>/receipt")
@@ -123,14 +122,6 @@ def receipt(attempt_id: UUID) -> ResponseReturnValue:
         own=found.person_id == actor().person_id,
         crumbs=trail(task, (_("Receipt"), None)),
     )
-
-
-def trail(
-    task: AssignmentView | None, *rest: tuple[str, str | None]
-) -> list[tuple[str, str | None]]:
-    if task is None:
-        return [(_("Start page"), url_for("home.home")), *rest]
-    return class_trail(task.class_id, task.class_name, (task.title, _address(task)), *rest)
 
 
 def placed_body(task: AssignmentView) -> str:
@@ -178,7 +169,7 @@ def _keep(
         flash(_("The file was added. Your draft is saved. It is not handed in yet."), "success")
     else:
         flash(_("Your draft is saved. It is not handed in yet."), "success")
-    return redirect(_address(found) + ("#files" if received else "#draft"), 303)
+    return redirect(address(found) + ("#files" if received else "#draft"), 303)
 
 
 def _receive(
@@ -260,7 +251,7 @@ def _last_step(found: AssignmentView, error: DaskError | None = None) -> Respons
     draft = next((one for one in attempts if one.draft), None)
     if draft is None:
         # Handed in already (in another window), or never begun: the page tells which.
-        return redirect(_address(found), 303)
+        return redirect(address(found), 303)
     if error is None and is_closed(found, _now()):
         error = Closed(service.CLOSED)
     elif error is None and not draft.sendable:
@@ -278,10 +269,6 @@ def _last_step(found: AssignmentView, error: DaskError | None = None) -> Respons
     return page, status_of(error) if error and request.method == "POST" else 200
 
 
-def _address(found: AssignmentView) -> str:
-    return url_for("handins.assignment", class_id=found.class_id, item_id=found.item_id)
-
-
 def _now() -> datetime:
     return platform().clock.now()
 
@@ -291,8 +278,3 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotVisible("There is nothing here.") from None
-
-
-from dask_platform.features.handins import staff_views  # noqa: E402 - its pages join the blueprint
-
-__all__ = ["handins", "staff_views"]
