@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -138,6 +139,7 @@ class World:
         self.ids: dict[str, UUID] = {}
         self._stack = ExitStack()
         self._app: DaskFlask | None = None
+        self._making = Lock()
         with self.owner() as uow:
             if uow.scalar(text("SELECT count(*) FROM person")) == 0:
                 self._people(uow)
@@ -148,13 +150,15 @@ class World:
 
     @property
     def app(self) -> DaskFlask:
-        if self._app is None:
-            from dask_platform.entry.school import make_school
+        # Tests ask for it from several threads at once; Werkzeug's rules cannot be compiled so.
+        with self._making:
+            if self._app is None:
+                from dask_platform.entry.school import make_school
 
-            self._app = make_school(self.platform)
-            self._app.jinja_env.bytecode_cache = TEMPLATES
-            self._app.test_client_class = Client
-        return self._app
+                self._app = make_school(self.platform)
+                self._app.jinja_env.bytecode_cache = TEMPLATES
+                self._app.test_client_class = Client
+            return self._app
 
     def id(self, name: str) -> UUID:
         """The id of a person, unit, class (``class nord``), item (``les``) or other named thing."""
