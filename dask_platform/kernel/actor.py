@@ -29,7 +29,8 @@ class Actor:
     ``roles`` maps each role to the units where it holds *now*; for a student that is the unit of
     the present placement. ``teaches`` are the classes the person teaches and still may (the teacher
     role holds at the class's unit); ``attends`` the classes a student is enrolled in at the unit of
-    the present placement. All of it is read anew for each request.
+    the present placement. ``unit_names`` are those of all units in ``roles``, for the page to show.
+    All of it is read anew for each request.
     """
 
     person_id: UUID
@@ -45,6 +46,7 @@ class Actor:
     second_factor: bool = False
     has_second_factor: bool = False
     session_expires: datetime | None = None
+    unit_names: tuple[str, ...] = ()
 
     @property
     def is_student(self) -> bool:

@@ -102,7 +102,8 @@ class DirectoryPerson:
 
     ``key`` is stable over renames (objectGUID, entryUUID). ``grants`` are (role, unit slug) pairs
     from the group mapping; ``active`` is False for disabled or locked accounts, ``reason`` then
-    says why, for the operator.
+    says why, for the operator. ``locked_out`` is True where wrong passwords alone have shut it:
+    anybody can type those, and so it does not tell that the person is gone.
     """
 
     key: str
@@ -111,6 +112,7 @@ class DirectoryPerson:
     grants: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     active: bool = True
     reason: str | None = None
+    locked_out: bool = False
 
 
 class Directory(Protocol):

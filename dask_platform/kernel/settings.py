@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,6 +24,11 @@ from dask_platform.kernel.errors import ConfigurationError
 
 MIB = 1024 * 1024
 MIN_SECRET_LENGTH = 32
+# As SQLAlchemy reads it: a password may hold anything but an @.
+_DATABASE_URL = re.compile(
+    r"postgresql(?:\+psycopg)?://(?:[^:/]*(?::[^@]*)?@)?(?P<hosts>[^/?]*)(?:/[^?]*)?"
+    r"(?:\?(?P<query>.*))?"
+)
 _PLACEHOLDERS = ("change", "secret", "password", "example", "default")
 
 
@@ -256,6 +262,13 @@ def _production_problems(settings: Settings) -> list[str]:
         for name in ("database_owner_url", "database_worker_url"):
             if not getattr(settings, name):
                 found.append(f"DASK_{name.upper()}: needed beside DASK_DATABASE_URL. Set it.")
+        for name in ("database_url", "database_owner_url", "database_worker_url"):
+            if getattr(settings, name) and not _stays_private(getattr(settings, name)):
+                found.append(
+                    f"DASK_{name.upper()}: the database could be anybody, and read by anybody on "
+                    "the way. Add ?sslmode=verify-full&sslrootcert=FILE with the CA that signed "
+                    "its certificate, or use a unix socket (?host=/run/postgresql)."
+                )
     if settings.scanner is not ScannerKind.CLAMD:
         found.append("DASK_SCANNER: files must be scanned. Set it to clamd.")
     if settings.store is StoreKind.FOLDER and not settings.store_folder_accepted:
@@ -278,6 +291,40 @@ def _production_problems(settings: Settings) -> list[str]:
     if not settings.second_factor_required:
         found.append("DASK_SECOND_FACTOR_REQUIRED: compulsory for staff. Set it to true.")
     return found
+
+
+def _stays_private(database_url: str) -> bool:
+    """Whether the connection stays on this machine, or is encrypted to a server that is verified.
+
+    A weaker mode (``require``, ``verify-ca``) takes any server that answers in the name of another.
+    What cannot be read is not private.
+    """
+    found = _DATABASE_URL.fullmatch(database_url)
+    if found is None:
+        return False
+    query = parse_qs(found["query"] or "", keep_blank_values=True)
+    if query.get("sslmode") == ["verify-full"]:
+        return True
+    # A service file may name any host.
+    if "service" in query:
+        return False
+    places = [found["hosts"], *query.get("host", ()), *query.get("hostaddr", ())]
+    return all(_is_here(unquote(host)) for place in places for host in place.split(","))
+
+
+def _is_here(host: str) -> bool:
+    """Whether ``host``, perhaps with a port, is a unix socket (none given: the usual one) or
+    loopback."""
+    if host == "" or host.startswith(("/", "@")):
+        return True
+    if host.startswith("["):
+        address = host[1:].partition("]")[0]
+    else:
+        address = host if host.count(":") > 1 else host.partition(":")[0]
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address.lower() == "localhost"
 
 
 def _is_bind(value: str) -> bool:

@@ -17,6 +17,7 @@ from bleach import html5lib_shim
 from bleach.sanitizer import Cleaner
 
 from dask_platform.kernel.errors import TooLarge
+from dask_platform.kernel.messages import N_
 
 MAX_DEPTH = 100
 """Elements open at the same time. A page a person wrote has about ten."""
@@ -45,7 +46,10 @@ Token = dict[str, Any]
 
 def too_tangled() -> TooLarge:
     return TooLarge(
-        "This page is put together in a way that is too complicated. Make it simpler, or split it."
+        N_(
+            "This page is put together in a way that is too complicated. Make it simpler, or split "
+            "it."
+        )
     )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -19,6 +19,7 @@ from markdown_it.token import Token
 from dask_platform.kernel.errors import TooLarge
 from dask_platform.kernel.messages import N_
 from dask_platform.security.html import clean_html, is_local_path
+from dask_platform.security.problems import Problem
 
 MAX_CHARS: Final = 50_000
 """Characters of one page of Markdown: a page takes a lesson, not a book."""
@@ -34,21 +35,6 @@ Resolve = Callable[[str], str | None]
 
 _CONTAINERS = frozenset({"blockquote_open", "list_item_open"})
 _LEADS_OUT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something to put right. ``line`` counts from 1.
-
-    ``message`` is the English sentence and the translation key, ``params`` fills its places.
-    """
-
-    line: int
-    message: str
-    params: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message % self.params if self.params else self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import unicodedata
 from typing import Final
 
 from dask_platform.kernel.errors import Invalid, TooLarge
+from dask_platform.kernel.messages import N_
 
 MAX_FILENAME_BYTES: Final = 120
 MAX_DISPLAY_NAME: Final = 100
@@ -119,10 +120,10 @@ def clean_display_name(raw: str) -> str:
         ))  # fmt: skip
     name = unicodedata.normalize("NFC", " ".join(" ".join(words).split()))
     if not any(unicodedata.category(character)[0] == "L" for character in name):
-        raise Invalid("Write a name with at least one letter.")
+        raise Invalid(N_("Write a name with at least one letter."))
     if len(name) > MAX_DISPLAY_NAME:
         raise TooLarge(
-            "This name is too long. The limit is %(limit)s characters.", limit=MAX_DISPLAY_NAME
+            N_("This name is too long. The limit is %(limit)s characters."), limit=MAX_DISPLAY_NAME
         )
     return name
 
@@ -159,14 +160,14 @@ def clean_text(raw: str, max_length: int) -> str:
     and ``TooLarge`` over ``max_length`` characters, counted after cleaning.
     """
     if "\x00" in raw or _SURROGATE.search(raw) is not None:
-        raise Invalid("This text has characters that cannot be kept. Write it again.")
+        raise Invalid(N_("This text has characters that cannot be kept. Write it again."))
     text = raw.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n")
     text = _CONTROL.sub("", text.replace("\u2029", "\n").replace("\x0b", "\n"))
     text = "\n".join(_balanced(line) for line in text.split("\n"))
     text = unicodedata.normalize("NFC", text)
     if len(text) > max_length:
         raise TooLarge(
-            "This text is too long. It has %(length)s characters, and the limit is %(limit)s.",
+            N_("This text is too long. It has %(length)s characters, and the limit is %(limit)s."),
             length=len(text),
             limit=max_length,
         )

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from xml.parsers import expat
+
+from dask_platform.kernel.messages import N_
+from dask_platform.security.problems import Problem
 
 MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 40
@@ -70,6 +73,11 @@ _BAD_STYLE = re.compile(
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?:java|vb)script\s*:|data\s*:", re.I)
 
 
+NOT_UTF_8: Final = N_("The file must be saved as UTF-8.")
+TOO_LARGE: Final = N_("The drawing is too large. The limit is %(limit)s KiB.")
+UNREADABLE: Final = N_("The drawing cannot be read from this line on. Save it anew as plain SVG.")
+
+
 class _StopError(Exception):
     """Ends the parsing at once; the problem has been noted."""
 
@@ -88,7 +96,7 @@ class _Check:
     """One reading of one drawing. Problems carry the line they were found on."""
 
     parser: expat.XMLParserType
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
     elements: int = 0
     title: str = ""
@@ -96,35 +104,35 @@ class _Check:
     used: dict[str, int] = field(default_factory=dict)
     users: set[str] = field(default_factory=set)
 
-    def note(self, problem: str, line: int | None = None) -> None:
+    def note(self, message: str, line: int | None = None, **params: Any) -> None:
         at = self.parser.CurrentLineNumber if line is None else line
-        self.problems.append(f"line {at}: {problem}")
+        self.problems.append(Problem(at, message, params))
         if len(self.problems) >= MAX_PROBLEMS:
             raise _StopError
 
-    def stop(self, problem: str) -> None:
-        self.note(problem)
+    def stop(self, message: str) -> None:
+        self.note(message)
         raise _StopError
 
     def doctype(self, *_: object) -> None:
-        self.stop("A document type (<!DOCTYPE) is not allowed. Remove it.")
+        self.stop(N_("A document type (<!DOCTYPE) is not allowed. Remove it."))
 
     def declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() not in {"utf-8", "us-ascii"}:
-            self.stop("The file must be saved as UTF-8.")
+            self.stop(NOT_UTF_8)
 
     def instruction(self, target: str, _data: str) -> None:
-        self.note(f"The instruction <?{target[:40]} is not allowed. Remove it.")
+        self.note(N_("The instruction <?%(name)s is not allowed. Remove it."), name=target[:40])
 
     def start(self, qualified: str, attributes: dict[str, str]) -> None:
         namespace, _, name = qualified.rpartition(" ")
         self.elements += 1
         if self.elements > MAX_ELEMENTS or len(self.stack) >= MAX_DEPTH:
-            self.stop("The drawing is too complicated. Make it simpler.")
+            self.stop(N_("The drawing is too complicated. Make it simpler."))
         if not self.stack and (namespace, name) != (_SVG, "svg"):
-            self.stop("This is not an SVG drawing: the first element is not <svg>.")
+            self.stop(N_("This is not an SVG drawing: the first element is not <svg>."))
         if namespace != _SVG or name not in ALLOWED_ELEMENTS:
-            self.note(f"The element <{name[:40]}> is not allowed. Remove it.")
+            self.note(N_("The element <%(name)s> is not allowed. Remove it."), name=name[:40])
         opened = _Open(name, attributes.get("id"), uses=name == "use")
         if name == "style":
             self.style = ""
@@ -133,7 +141,11 @@ class _Check:
         if name in _DRAWN_ELSEWHERE | {"use"}:
             holder = next((o.name for o in self.stack if o.name in _DRAWN_ELSEWHERE), None)
             if holder is not None:
-                self.note(f"<{name}> inside <{holder}> is not allowed. Draw the shapes there.")
+                self.note(
+                    N_("<%(name)s> inside <%(holder)s> is not allowed. Draw the shapes there."),
+                    name=name,
+                    holder=holder,
+                )
         self.stack.append(opened)
 
     def _attribute(self, element: str, qualified: str, value: str) -> None:
@@ -143,20 +155,26 @@ class _Check:
         if (namespace and (namespace, name) != (_XLINK, "href")) or (
             name not in ALLOWED_ATTRIBUTES
         ):
-            self.note(f"The attribute {name[:40]} on <{element[:40]}> is not allowed. Remove it.")
+            self.note(
+                N_("The attribute %(name)s on <%(element)s> is not allowed. Remove it."),
+                name=name[:40],
+                element=element[:40],
+            )
         elif name == "href":
             if _LOCAL_REFERENCE.fullmatch(value) is None:
-                self.note("An address may only point inside the drawing, as in #part.")
+                self.note(N_("An address may only point inside the drawing, as in #part."))
             elif element == "use":
                 self.used.setdefault(value[1:], self.parser.CurrentLineNumber)
         elif _BAD_VALUE.search(value) is not None:
-            self.note(f"The attribute {name} has a value that is not allowed.")
+            self.note(N_("The attribute %(name)s has a value that is not allowed."), name=name)
         elif name == "style":
             self._style(value)
         elif "url" in value.lower() and _URL.fullmatch(value.strip()) is None:
             # Words in a label may well say "url"; a paint or a mask may not.
             if name not in {"aria-label", "class", "id"}:
-                self.note(f"The attribute {name} may only point inside the drawing.")
+                self.note(
+                    N_("The attribute %(name)s may only point inside the drawing."), name=name
+                )
         elif any(part.name in _DRAWN_ELSEWHERE for part in self.stack):
             self._reference_in_part(value)
 
@@ -166,7 +184,9 @@ class _Check:
 
     def _style(self, sheet: str) -> None:
         if _BAD_STYLE.search(sheet) is not None:
-            self.note("The style has something that is not allowed. Use plain colours and sizes.")
+            self.note(
+                N_("The style has something that is not allowed. Use plain colours and sizes.")
+            )
 
     def text(self, data: str) -> None:
         if not self.stack:
@@ -187,18 +207,18 @@ class _Check:
             self.stack[-1].uses = True
 
 
-def check_svg(data: bytes) -> list[str]:
+def check_svg(data: bytes) -> list[Problem]:
     """What must be put right before ``data`` may be shown, with lines; empty when all is well.
 
     At most 20 problems, in the order they are found. Memory and time are bounded: 512 KiB, 40
     levels, 20 000 elements, no entities. Never raises.
     """
     if len(data) > MAX_BYTES:
-        return [f"The drawing is too large. The limit is {MAX_BYTES // 1024} KiB."]
+        return [Problem(1, TOO_LARGE, {"limit": MAX_BYTES // 1024})]
     try:
         source = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return ["The file must be saved as UTF-8."]
+        return [Problem(1, NOT_UTF_8)]
     parser = expat.ParserCreate(encoding="utf-8", namespace_separator=" ")
     parser.buffer_text = True
     check = _Check(parser)
@@ -211,15 +231,18 @@ def check_svg(data: bytes) -> list[str]:
     try:
         parser.Parse(source.encode(), True)
         if not check.title.strip():
-            check.note("The drawing has no <title>. Say in a few words what it shows.", 1)
+            check.note(N_("The drawing has no <title>. Say in a few words what it shows."), 1)
         for target in check.used.keys() & check.users:
             check.note(
-                f"#{target} is drawn by reference and has references in it. Draw the shapes there.",
+                N_(
+                    "#%(name)s is drawn by reference and has references in it. "
+                    "Draw the shapes there."
+                ),
                 check.used[target],
+                name=target,
             )
     except expat.ExpatError as error:
-        reason = expat.ErrorString(error.code)
-        check.problems.append(f"line {error.lineno}: The drawing cannot be read: {reason}.")
+        check.problems.append(Problem(error.lineno, UNREADABLE))
     except _StopError:
         pass
     return check.problems

@@ -101,6 +101,7 @@ def _templates(app: requests.DaskFlask, platform: Platform) -> None:
         actor = actor_or_none()
         return {
             "actor": actor,
+            "unit_name": " · ".join(actor.unit_names) if actor else "",
             "nav": navigation.entries(actor),
             "locale": i18n.locale_code(),
             "locales": i18n.LOCALES,

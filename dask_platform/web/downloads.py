@@ -7,7 +7,7 @@ front it carries the bytes (``X-Accel-Redirect``), else they are streamed a chun
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response
 
 from dask_platform.kernel.ports import FileStore
 
@@ -55,8 +55,7 @@ def attachment(files: FileStore, key: str, *, size: int, name: str, extension: s
         response.headers["X-Accel-Redirect"] = internal
     else:
         files.stat(key)
-        if request.method != "HEAD":
-            response.response = files.open(key)
+        response.response = files.open(key)
         response.content_length = size
     response.headers["Content-Type"] = content_type(extension)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from functools import lru_cache
+from gettext import NullTranslations
 from pathlib import Path
 
 from babel import support
 from babel.core import UnknownLocaleError
-from flask import Flask, session
-from flask_babel import Babel, format_date, format_datetime, get_locale
+from flask import Flask, g, session
+from flask_babel import Babel, format_date, format_datetime, get_locale, get_translations
 from flask_babel import gettext as _
 from wtforms.i18n import messages_path
 
@@ -48,11 +49,24 @@ def install(app: Flask) -> None:
         locale_selector=choose_locale,
         default_translation_directories=";".join(str(path) for path in translation_folders()),
     )
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: _catalogue().gettext(text),
+        lambda one, many, number: _catalogue().ngettext(one, many, number),
+        newstyle=True,
+    )
     app.add_template_filter(oslo_datetime)
     app.add_template_filter(oslo_date)
     app.add_template_filter(oslo_stamp)
     app.add_template_filter(plain_day)
     app.add_template_filter(filesize)
+
+
+def _catalogue() -> NullTranslations:
+    """The sentences in the reader's language, looked up once a request and not once a sentence."""
+    found: NullTranslations | None = g.get("catalogue")
+    if found is None:
+        found = g.catalogue = get_translations()
+    return found
 
 
 def oslo_datetime(at: datetime | None) -> str:

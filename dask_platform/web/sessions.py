@@ -62,6 +62,7 @@ def _actor(row: dict[str, Any], address: str | None) -> Actor:
         second_factor=row["second_factor"],
         has_second_factor=row["has_second_factor"],
         session_expires=datetime.fromisoformat(row["expires"]),
+        unit_names=tuple(row["units"]),
     )
 
 

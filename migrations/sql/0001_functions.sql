@@ -9,17 +9,39 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT nullif(current_setting('dask.actor', true), '')::uuid
 $$;
 
+-- Who the actor is, in four views that nobody but the owner may read. The functions below are made of
+-- them: a view is planned together with what asks for it, while a function that calls a function is
+-- started anew each time, and these run several times in every request.
+CREATE VIEW actor_role AS
+  SELECT r.unit_id, r.role FROM staff_role r JOIN person p ON p.id = r.person_id
+  WHERE r.person_id = dask_actor() AND p.active AND p.kind = 'staff'
+    AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now());
+
+CREATE VIEW actor_placement AS
+  SELECT l.unit_id FROM placement l
+  WHERE l.person_id = dask_actor() AND l.starts_at <= now() AND (l.ends_at IS NULL OR l.ends_at > now());
+
+-- While the teacher role holds at the class's unit.
+CREATE VIEW actor_taught_class AS
+  SELECT t.class_id, c.unit_id FROM class_teacher t JOIN course_class c ON c.id = t.class_id
+  WHERE t.person_id = dask_actor()
+    AND c.unit_id IN (SELECT a.unit_id FROM actor_role a WHERE a.role = 'teacher');
+
+-- At the unit of the present placement.
+CREATE VIEW actor_own_class AS
+  SELECT e.class_id, c.course_id FROM enrolment e JOIN course_class c ON c.id = e.class_id
+  WHERE e.person_id = dask_actor() AND e.ended_at IS NULL
+    AND c.unit_id IN (SELECT a.unit_id FROM actor_placement a);
+
 -- Units where the actor holds any of the roles now.
 CREATE FUNCTION dask_units(VARIADIC p_roles text[]) RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT r.unit_id FROM staff_role r JOIN person p ON p.id = r.person_id
-  WHERE r.person_id = dask_actor() AND p.active AND p.kind = 'staff' AND r.role = ANY (p_roles)
-    AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
+  SELECT a.unit_id FROM actor_role a WHERE a.role = ANY (p_roles)
 $$;
 
 CREATE FUNCTION dask_staff_units() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT dask_units('operator', 'security', 'teacher', 'workshop')
+  SELECT a.unit_id FROM actor_role a
 $$;
 
 -- Where a student is placed now: told to the student, and to staff of that very unit. Others get null.
@@ -27,7 +49,7 @@ CREATE FUNCTION dask_unit_of(p_person uuid) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT l.unit_id FROM placement l
   WHERE l.person_id = p_person AND l.starts_at <= now() AND (l.ends_at IS NULL OR l.ends_at > now())
-    AND (l.person_id = dask_actor() OR l.unit_id IN (SELECT dask_staff_units()))
+    AND (l.person_id = dask_actor() OR l.unit_id IN (SELECT a.unit_id FROM actor_role a))
   LIMIT 1
 $$;
 
@@ -36,33 +58,29 @@ CREATE FUNCTION dask_students_here() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT l.person_id FROM placement l
   WHERE l.starts_at <= now() AND (l.ends_at IS NULL OR l.ends_at > now())
-    AND l.unit_id IN (SELECT dask_staff_units())
+    AND l.unit_id IN (SELECT a.unit_id FROM actor_role a)
 $$;
 
 -- Everybody on the staff of the actor's own units.
 CREATE FUNCTION dask_colleagues() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT r.person_id FROM staff_role r WHERE r.unit_id IN (SELECT dask_staff_units())
+  SELECT r.person_id FROM staff_role r WHERE r.unit_id IN (SELECT a.unit_id FROM actor_role a)
 $$;
 
--- Classes the actor teaches, while the teacher role holds at the class's unit.
 CREATE FUNCTION dask_taught_classes() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT t.class_id FROM class_teacher t JOIN course_class c ON c.id = t.class_id
-  WHERE t.person_id = dask_actor() AND c.unit_id IN (SELECT dask_units('teacher'))
+  SELECT t.class_id FROM actor_taught_class t
 $$;
 
 -- The unit of a class, told to its teachers.
 CREATE FUNCTION dask_taught_unit(p_class uuid) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT c.unit_id FROM course_class c WHERE c.id = p_class AND c.id IN (SELECT dask_taught_classes())
+  SELECT t.unit_id FROM actor_taught_class t WHERE t.class_id = p_class
 $$;
 
--- Classes the actor attends, at the unit of the present placement.
 CREATE FUNCTION dask_own_classes() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT e.class_id FROM enrolment e JOIN course_class c ON c.id = e.class_id
-  WHERE e.person_id = dask_actor() AND e.ended_at IS NULL AND c.unit_id = dask_unit_of(dask_actor())
+  SELECT o.class_id FROM actor_own_class o
 $$;
 
 -- Classes the actor attends or has attended: own work still belongs to them.
@@ -75,17 +93,17 @@ $$;
 CREATE FUNCTION dask_taught_students() RETURNS TABLE (class_id uuid, person_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT e.class_id, e.person_id
-  FROM enrolment e
-  JOIN course_class c ON c.id = e.class_id
-  JOIN placement l ON l.person_id = e.person_id AND l.unit_id = c.unit_id
+  FROM actor_taught_class t
+  JOIN enrolment e ON e.class_id = t.class_id
+  JOIN placement l ON l.person_id = e.person_id AND l.unit_id = t.unit_id
    AND l.starts_at <= now() AND (l.ends_at IS NULL OR l.ends_at > now())
-  WHERE e.ended_at IS NULL AND e.class_id IN (SELECT dask_taught_classes())
+  WHERE e.ended_at IS NULL
 $$;
 
 -- Teachers of the classes a student attends: the only people a student may know by name.
 CREATE FUNCTION dask_own_teachers() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT t.person_id FROM class_teacher t WHERE t.class_id IN (SELECT dask_own_classes())
+  SELECT t.person_id FROM class_teacher t WHERE t.class_id IN (SELECT o.class_id FROM actor_own_class o)
   UNION
   SELECT m.marked_by FROM marking m WHERE m.student_id = dask_actor() AND m.returned_at IS NOT NULL
 $$;
@@ -93,18 +111,25 @@ $$;
 -- Schools whose courses the actor may edit: those that answer for a unit where the actor teaches.
 CREATE FUNCTION dask_own_schools() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT u.school_id FROM unit u WHERE u.id IN (SELECT dask_units('teacher'))
+  SELECT u.school_id FROM unit u
+  WHERE u.id IN (SELECT a.unit_id FROM actor_role a WHERE a.role = 'teacher')
 $$;
 
 CREATE FUNCTION dask_editable_courses() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT c.id FROM course c WHERE c.school_id IN (SELECT dask_own_schools())
+  SELECT c.id FROM course c JOIN unit u ON u.school_id = c.school_id
+  WHERE u.id IN (SELECT a.unit_id FROM actor_role a WHERE a.role = 'teacher')
 $$;
 
--- Courses a student may read: those of the classes attended.
-CREATE FUNCTION dask_own_courses() RETURNS SETOF uuid
+-- Courses the actor may read. Staff: the national ones and those of own schools. Students: those of
+-- the classes attended.
+CREATE FUNCTION dask_readable_courses() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT c.course_id FROM course_class c WHERE c.id IN (SELECT dask_own_classes())
+  SELECT o.course_id FROM actor_own_class o
+  UNION ALL
+  SELECT c.id FROM course c
+  WHERE EXISTS (SELECT FROM actor_role) AND (c.school_id IS NULL OR c.school_id IN (
+    SELECT u.school_id FROM unit u WHERE u.id IN (SELECT a.unit_id FROM actor_role a)))
 $$;
 
 -- Where a stopped file was to be handed in. Security may know that much of the attempt, and no more:
@@ -158,12 +183,14 @@ BEGIN
   END IF;
   RETURN jsonb_build_object(
     'person', p.id, 'session', s.id, 'username', p.username, 'name', p.display_name,
-    'locale', p.locale, 'roles', v_roles, 'room', s.room_id, 'expires', s.expires_at,
+    'locale', p.locale, 'roles', v_roles, 'units', (
+      SELECT coalesce(jsonb_agg(u.name ORDER BY u.name), '[]') FROM unit u
+      WHERE u.id = v_unit OR u.id IN (SELECT a.unit_id FROM actor_role a)), 'room', s.room_id, 'expires', s.expires_at,
     'second_factor', s.second_factor_at IS NOT NULL,
     'has_second_factor', EXISTS (
       SELECT FROM totp_secret t WHERE t.person_id = p.id AND t.confirmed_at IS NOT NULL),
-    'teaches', (SELECT coalesce(jsonb_agg(c), '[]') FROM dask_taught_classes() c),
-    'attends', (SELECT coalesce(jsonb_agg(c), '[]') FROM dask_own_classes() c));
+    'teaches', (SELECT coalesce(jsonb_agg(t.class_id), '[]') FROM actor_taught_class t),
+    'attends', (SELECT coalesce(jsonb_agg(o.class_id), '[]') FROM actor_own_class o));
 END
 $$;
 

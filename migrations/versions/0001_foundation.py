@@ -190,6 +190,7 @@ def upgrade() -> None:
         sa.Column("curriculum", sa.String(length=20), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("verified", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["course_id"], ["course.id"], name=op.f("fk_competence_aim_course_id")
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -51,7 +52,9 @@ class LdapWorld:
         self._tree.set(self._tree.person_dn(username), "userAccountControl", 512 | 2)
 
     def lock(self, username: str) -> None:
-        self._tree.set(self._tree.person_dn(username), "pwdAccountLockedTime", "000001010000Z")
+        """As slapd itself does after wrong passwords."""
+        since = f"{datetime.now(UTC):%Y%m%d%H%M%SZ}"
+        self._tree.set(self._tree.person_dn(username), "pwdAccountLockedTime", since)
 
     def remove(self, username: str) -> None:
         self._tree.remove(self._tree.person_dn(username))

@@ -107,7 +107,11 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                client.close()
+                continue
             self._ends += [client, server]
             self._start(self._carry, client, server, True)
             self._start(self._carry, server, client, False)

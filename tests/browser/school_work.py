@@ -12,6 +12,7 @@ from dask_platform.adapters.scanner.fake import EICAR
 from dask_platform.features.courses.load import load_content
 from dask_platform.features.courses.models import (
     ClassTeacher,
+    CompetenceAim,
     Course,
     CourseClass,
     Enrolment,
@@ -64,7 +65,10 @@ def _classes(world: World) -> None:
         uow.add(ClassTeacher(class_id=taught.id, person_id=world.id("tora"), since=now))
         uow.add(Enrolment(class_id=taught.id, person_id=world.id("anna"), enrolled_at=now))
         module = Module(id=uuid4(), course_id=own.id, slug="del", title="Del 1", position=1)
-        uow.add(module)
+        aim = CompetenceAim(
+            course_id=own.id, code="KM1", curriculum="NOR01-06", text="lese noe", as_of=now.date()
+        )
+        uow.add_all([module, aim])
         uow.flush()
         for position, kind in enumerate(("page", "assignment"), 1):
             uow.add(
@@ -79,6 +83,7 @@ def _classes(world: World) -> None:
                     body_source="## Les\n\nOm noe.",
                     body_html="<h2>Les</h2><p>Om noe.</p>",
                     published=position == 1,
+                    aims=["KM1"],
                     grading="grade" if kind == "assignment" else None,
                     files_most=2,
                     file_bytes_most=1024 * 1024,

@@ -215,6 +215,7 @@ class DirectoryContract:
         }
         assert "disabled" in (people["kari"].reason or "")
         assert "locked" in (people["ola"].reason or "")
+        assert {name for name, person in people.items() if person.locked_out} == {"ola"}
         assert people["per"].reason is None
 
     def test_who_is_gone_is_not_listed(self, world: DirectoryWorld) -> None:

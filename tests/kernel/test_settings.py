@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dask_platform.kernel.errors import ConfigurationError
 from dask_platform.kernel.settings import Environment, Settings, load_settings
 
+VERIFIED = "?sslmode=verify-full&sslrootcert=/etc/dask/tls/db-ca.pem"
 SECRET = "q7Zk3vX9rT1mW8bN4pL6sD2fG5hJ0cYaUeRi"
 
 
@@ -22,9 +23,9 @@ def production(tmp_path: Path, **changes: str | None) -> dict[str, str]:
         "HOME": str(tmp_path),
         "SECRET_KEY": SECRET,
         "PUBLIC_URL": "https://skole.example",
-        "DATABASE_URL": "postgresql://dask_web@db/dask",
-        "DATABASE_OWNER_URL": "postgresql://dask_owner@db/dask",
-        "DATABASE_WORKER_URL": "postgresql://dask_worker@db/dask",
+        "DATABASE_URL": f"postgresql://dask_web@db/dask{VERIFIED}",
+        "DATABASE_OWNER_URL": f"postgresql://dask_owner@db/dask{VERIFIED}",
+        "DATABASE_WORKER_URL": f"postgresql://dask_worker@db/dask{VERIFIED}",
         "STORE": "s3",
         "S3_ENDPOINT": "https://store.example:8333",
         "S3_ACCESS_KEY": "dask",
@@ -87,6 +88,9 @@ LDAP = {
         ("DATABASE_URL", {"DATABASE_URL": None}),
         ("DATABASE_OWNER_URL", {"DATABASE_OWNER_URL": None}),
         ("DATABASE_WORKER_URL", {"DATABASE_WORKER_URL": None}),
+        ("DATABASE_URL", {"DATABASE_URL": "postgresql://dask_web@db/dask"}),
+        ("DATABASE_OWNER_URL", {"DATABASE_OWNER_URL": "postgresql://dask_owner@10.1.2.3/dask"}),
+        ("DATABASE_WORKER_URL", {"DATABASE_WORKER_URL": "postgresql://dask_worker@db/dask"}),
         ("SCANNER", {"SCANNER": None}),
         ("SCANNER", {"SCANNER": "eicar"}),
         ("STORE", {"STORE": "folder"}),
@@ -104,6 +108,51 @@ def test_production_refuses(tmp_path: Path, named: str, changes: dict[str, str |
     found = problems(production(tmp_path, **changes))
     assert len(found) == 1, found
     assert found[0].startswith(f"DASK_{named}: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///dask",
+        "postgresql://dask_web@/dask?host=/run/postgresql",
+        "postgresql+psycopg://dask_web:p%40ss@%2Frun%2Fpostgresql/dask",
+        "postgresql://dask_web:a/b?c#d@localhost:5433/dask",
+        "postgresql://dask_web@127.0.0.2/dask?sslmode=disable",
+        "postgresql://dask_web@[::1]:5432/dask",
+        "postgresql://dask_web@db.example:5432/dask?sslmode=verify-full",
+        "postgresql://dask_web@one.example,two.example/dask?sslmode=verify-full",
+    ],
+)
+def test_a_database_here_or_one_that_is_verified_is_good(tmp_path: Path, url: str) -> None:
+    assert load_settings(production(tmp_path, DATABASE_URL=url)).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(f"postgresql://dask_web:hunter2@db/dask?sslmode={mode}"
+          for mode in ("", "disable", "prefer", "require", "verify-ca", "VERIFY-FULL")),
+        "postgresql://dask_web:hunter2@db/dask?sslmode=verify-full&sslmode=disable",
+        "postgresql://dask_web:hunter2@db/dask?SSLMODE=verify-full",
+        "postgresql://dask_web:hunter2@localhost.example/dask",
+        "postgresql://dask_web:hunter2@127.0.0.1,db/dask",
+        "postgresql://dask_web:hunter2@localhost/dask?host=db",
+        "postgresql://dask_web:hunter2@/dask?host=/run/postgresql&host=db:5432",
+        "postgresql://dask_web:hunter2@localhost/dask?hostaddr=10.1.2.3",
+        "postgresql://dask_web:hunter2@/dask?service=county",
+        "postgresql://localhost:hunter2/x@db/dask",
+        "postgresql://[::1:hunter2@db",
+        "mysql://dask_web:hunter2@localhost/dask",
+        "host=localhost password=hunter2",
+    ],
+)  # fmt: skip
+def test_a_database_elsewhere_must_be_verified(tmp_path: Path, url: str) -> None:
+    (found,) = problems(production(tmp_path, DATABASE_URL=url))
+    assert found.startswith("DASK_DATABASE_URL: ")
+    assert "sslmode=verify-full" in found
+    assert "hunter2" not in found
+    # A demo on a desk may do as it likes.
+    assert load_settings({"DASK_HOME": str(tmp_path), "DASK_DATABASE_URL": url}).database_url == url
 
 
 def test_a_folder_is_accepted_with_an_explicit_word(tmp_path: Path) -> None:

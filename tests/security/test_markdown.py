@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_platform.kernel.errors import TooLarge
-from dask_platform.security.markdown import MAX_CHARS, Problem, Rendered, render_markdown
+from dask_platform.security.markdown import MAX_CHARS, Rendered, render_markdown
+from dask_platform.security.problems import Problem
 from tests.security.test_html import assert_harmless
 
 MEDIA = "/media/0123456789abcdef/"

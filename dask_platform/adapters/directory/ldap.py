@@ -197,14 +197,12 @@ class LdapDirectory:
             key = self._key(entry)
             entries[key] = entry
             grants[key] = grants.get(key, frozenset()) | given
-        return [
-            self._person(
-                entry,
-                grants[key],
-                state.lasting_refusal(entry, now) or state.lock_refusal(entry, now, self._lockout),
-            )
-            for key, entry in entries.items()
-        ]
+        people = []
+        for key, entry in entries.items():
+            refusal = state.lasting_refusal(entry, now)
+            refusal = refusal or state.lock_refusal(entry, now, self._lockout)
+            people.append(self._person(entry, grants[key], refusal))
+        return people
 
     def _person(
         self, entry: Entry, grants: frozenset[Grant], reason: str | None
@@ -222,6 +220,7 @@ class LdapDirectory:
             grants=grants,
             active=reason is None,
             reason=reason,
+            locked_out=reason == state.LOCKED and not state.locked_for_good(entry),
         )
 
     def _key(self, entry: Entry) -> str:

@@ -29,8 +29,9 @@ class MemoryPerson:
         """The person as the port gives it."""
         reason = state.DISABLED if self.disabled else state.LOCKED if self.locked else None
         return DirectoryPerson(
-            self.key, self.username, self.display_name, self.grants, reason is None, reason
-        )
+            self.key, self.username, self.display_name, self.grants, reason is None, reason,
+            locked_out=self.locked and not self.disabled,
+        )  # fmt: skip
 
 
 class MemoryDirectory:

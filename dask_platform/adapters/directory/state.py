@@ -117,6 +117,12 @@ def lock_refusal(entry: Entry, now: datetime, lockout: timedelta | None) -> str 
     return None
 
 
+def locked_for_good(entry: Entry) -> bool:
+    """Whether an administrator of OpenLDAP has locked the account by hand, which is how it is
+    disabled there. Every other lock comes of wrong passwords."""
+    return _LOCKED_FOR_GOOD in entry.values("pwdAccountLockedTime")
+
+
 def policy_error(value: bytes) -> int | None:
     """The error inside a password policy response control; None when there is none.
 

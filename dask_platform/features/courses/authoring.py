@@ -1,7 +1,8 @@
-"""Writing a course in the browser: the course itself and its modules.
+"""Writing a course in the browser: the course itself.
 
-Pages and assignments are in ``item_authoring.py``. A national course is edited in its files alone;
-a school makes a copy of it to have one of its own.
+Its modules are in ``modules.py``, pages and assignments in ``item_authoring.py``, competence aims
+in ``aims.py``. A national course is edited in its files alone; a school makes a copy of it to have
+one of its own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Row, Select, inspect, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import inspect, select
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.audit.kinds import EventKind
@@ -168,7 +168,7 @@ def create_course(
     made = _new_course(school_id, title, summary, language, now)
     uow.add(made)
     uow.flush()
-    _note(uow, actor, made.id, EventKind.COURSE_CREATED)
+    note_change(uow, actor, made.id, EventKind.COURSE_CREATED)
     return made.id
 
 
@@ -209,7 +209,7 @@ def copy_course(
         page.version, page.updated_at = 1, now
         uow.add(page)
     uow.flush()
-    _note(uow, actor, made.id, EventKind.COURSE_CREATED, copy_of=course_id)
+    note_change(uow, actor, made.id, EventKind.COURSE_CREATED, copy_of=course_id)
     return made.id
 
 
@@ -240,98 +240,7 @@ def edit_course(
     if uow.is_modified(held):
         held.updated_at = now
         uow.flush()
-        _note(uow, actor, course_id, EventKind.COURSE_CHANGED, published=published)
-
-
-def add_module(uow: UnitOfWork, actor: Actor, course_id: UUID, title: str) -> UUID:
-    """A module at the end of the course."""
-    course(uow, actor, course_id, Permission.COURSE_EDIT, lock=True)
-    present = _ordered(uow, _of_course(course_id))
-    taken = set(uow.scalars(select(Module.slug).where(Module.course_id == course_id)))
-    name = one_line(title, TITLE_MOST)
-    made = Module(
-        id=new_id(), course_id=course_id, title=name, position=len(present) + 1,
-        slug=slug_for(name, taken, fallback="modul"),
-    )  # fmt: skip
-    uow.add(made)
-    uow.flush()
-    _note(uow, actor, course_id, EventKind.COURSE_CHANGED, module=made.id)
-    return made.id
-
-
-def rename_module(
-    uow: UnitOfWork, actor: Actor, course_id: UUID, module_id: UUID, title: str
-) -> None:
-    course(uow, actor, course_id, Permission.COURSE_EDIT, lock=True)
-    module(uow, course_id, module_id).title = one_line(title, TITLE_MOST)
-    uow.flush()
-    _note(uow, actor, course_id, EventKind.COURSE_CHANGED, module=module_id)
-
-
-def move_module(
-    uow: UnitOfWork, actor: Actor, course_id: UUID, module_id: UUID, *, up: bool
-) -> None:
-    """One place up or down; at the end of the line nothing happens."""
-    course(uow, actor, course_id, Permission.COURSE_EDIT, lock=True)
-    if shift(uow, Module.position, Module.id, _of_course(course_id), module_id, up=up):
-        _note(uow, actor, course_id, EventKind.COURSE_CHANGED, module=module_id)
-
-
-def module(uow: UnitOfWork, course_id: UUID, module_id: UUID) -> Module:
-    """A module of the course. Raises ``NotVisible``."""
-    found = uow.scalars(
-        select(Module).where(Module.id == module_id, Module.course_id == course_id)
-    ).one_or_none()
-    if found is None:
-        raise NotVisible(NOTHING_HERE)
-    return found
-
-
-def shift(
-    uow: UnitOfWork,
-    position: InstrumentedAttribute[int],
-    key: InstrumentedAttribute[UUID],
-    line: Select[UUID, int],
-    moved: UUID,
-    *,
-    up: bool,
-) -> bool:
-    """Swap ``moved`` with its neighbour in ``line`` and number the line anew; whether it moved.
-
-    Places are written without a new version: to move a page is not to change what it says, and
-    must not undo the work of whoever is writing it. Raises ``NotVisible`` for what is not in line.
-    """
-    places = _ordered(uow, line)
-    order = [row[0] for row in places]
-    if moved not in order:
-        raise NotVisible(NOTHING_HERE)
-    at = order.index(moved)
-    to = at - 1 if up else at + 1
-    if not 0 <= to < len(order):
-        return False
-    order[at], order[to] = order[to], order[at]
-    before = {row[0]: row[1] for row in places}
-    for number, one in enumerate(order, 1):
-        if before[one] != number:
-            uow.execute(
-                update(position.class_)
-                .where(key == one)
-                .values({position: number})
-                .execution_options(synchronize_session=False)
-            )
-    return True
-
-
-def _of_course(course_id: UUID) -> Select[UUID, int]:
-    return (
-        select(Module.id, Module.position)
-        .where(Module.course_id == course_id)
-        .order_by(Module.position, Module.id)
-    )
-
-
-def _ordered(uow: UnitOfWork, line: Select[UUID, int]) -> list[Row[UUID, int]]:
-    return list(uow.execute(line).all())
+        note_change(uow, actor, course_id, published=published)
 
 
 def _new_course(school_id: UUID, title: str, summary: str, language: str, now: datetime) -> Course:
@@ -358,5 +267,12 @@ def _copied(row: Copied, **changed: object) -> Copied:
     return type(row)(**{**values, "id": new_id(), **changed})
 
 
-def _note(uow: UnitOfWork, actor: Actor, course_id: UUID, kind: EventKind, **details: Any) -> None:
+def note_change(
+    uow: UnitOfWork,
+    actor: Actor,
+    course_id: UUID,
+    kind: EventKind = EventKind.COURSE_CHANGED,
+    **details: Any,
+) -> None:
+    """Note in the log what was done to the course."""
     record(uow, actor, kind, thing=("course", course_id), **details)

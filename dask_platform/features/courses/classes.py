@@ -1,4 +1,7 @@
-"""Running a class: making it, its people, its deadlines. Each verb notes in the log what it did."""
+"""Running a class: making it, its people, its deadlines. Each verb notes in the log what it did.
+
+A class that has ended takes no students and no deadlines: see ``ending.py``.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ from dask_platform.features.courses.queries import (
 from dask_platform.features.courses.titles import one_line
 from dask_platform.features.identity.queries import StudentLine, school_of_unit, students_at
 from dask_platform.kernel.actor import Actor
-from dask_platform.kernel.errors import Conflict, Invalid, NotVisible
+from dask_platform.kernel.errors import Closed, Conflict, Invalid, NotVisible
 from dask_platform.kernel.ids import new_id
 from dask_platform.kernel.messages import N_
 from dask_platform.security.permissions import Permission
@@ -152,7 +155,7 @@ def enrol(
 
     Raises ``NotVisible`` when one of them is not a student placed at the class's unit now.
     """
-    in_class = queries.class_for_teacher(uow, actor, class_id)
+    in_class = _going_on(uow, actor, class_id)
     wanted = set(person_ids)
     here = {student.id for student in students_at(uow, actor, [in_class.unit_id])}
     if not wanted <= here:
@@ -167,7 +170,7 @@ def enrol_list(
 
     A name that is not a student's at this unit reads the same whoever has it, or nobody.
     """
-    in_class = queries.class_for_teacher(uow, actor, class_id)
+    in_class = _going_on(uow, actor, class_id)
     here = {one.username: one.id for one in students_at(uow, actor, [in_class.unit_id])}
     unknown = [BadLine(line, name, NOT_HERE) for line, name in listed.names if name not in here]
     bad = sorted([*listed.bad, *unknown], key=lambda one: one.line)
@@ -260,7 +263,7 @@ def set_deadline(
     ``seen`` is the deadline that the teacher was shown. Raises ``Conflict`` when another teacher
     has set another one since, ``Invalid`` when it closes before it is due.
     """
-    in_class = queries.class_for_teacher(uow, actor, class_id)
+    in_class = _going_on(uow, actor, class_id)
     queries.class_assignment(uow, actor, class_id, item_id)
     if due_at is not None and cutoff_at is not None and cutoff_at < due_at:
         raise Invalid(
@@ -297,6 +300,14 @@ def deadlines(
     """The class's assignments with their deadlines, for its teacher."""
     in_class = queries.class_for_teacher(uow, actor, class_id)
     return in_class, queries.class_assignments(uow, actor, class_id)
+
+
+def _going_on(uow: UnitOfWork, actor: Actor, class_id: UUID) -> ClassView:
+    """The class, for its teacher. Raises ``Closed`` where it has ended."""
+    in_class = queries.class_for_teacher(uow, actor, class_id)
+    if in_class.ended_at is not None:
+        raise Closed(N_("This class has ended. Open it again first, then do this."))
+    return in_class
 
 
 def _enrol(

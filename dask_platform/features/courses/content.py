@@ -37,8 +37,8 @@ from dask_platform.features.courses.rendering import (
     portable,
     render_page,
 )
-from dask_platform.features.courses.yaml_reader import Problem, YamlReader
 from dask_platform.kernel.errors import Invalid
+from dask_platform.kernel.yaml_reader import Problem, YamlReader
 from dask_platform.security.markdown import render_markdown
 
 LANGUAGES: Final = ("nb", "nn", "en")
@@ -177,11 +177,11 @@ class _CourseReader:
             curriculum = self._code(fields.get("curriculum"), curricula)
             text = self.yaml.text(fields.get("text"), most=_LONG)
             as_of = self.yaml.day(fields.get("as_of"))
-            self.yaml.flag(fields.get("verified"))
+            verified = self.yaml.flag(fields.get("verified")) is True
             if code is not None and any(code == aim.code for aim in found):
                 self.yaml.refuse(fields["code"], f"The aim {code} stands twice.")
             elif code and curriculum and text and as_of:
-                found.append(Aim(code, curriculum, text, as_of))
+                found.append(Aim(code, curriculum, text, as_of, verified))
         return found
 
     def _modules(self, node: yaml.Node | None, aims: set[str]) -> tuple[ModuleContent, ...]:
@@ -277,10 +277,13 @@ class _CourseReader:
             name = posixpath.basename(file)
             try:
                 found[name] = _picture(name, self.folder.read(file) or b"")
+            except pictures.BadDrawing as error:
+                for problem in error.problems:
+                    self._wrong(
+                        file, problem.line, f"The drawing cannot be used: {problem.english}"
+                    )
             except Invalid as error:
-                message = str(error)
-                line = re.search(r"line (\d+): ", message)
-                self._wrong(file, int(line[1]) if line else 1, message)
+                self._wrong(file, 1, str(error))
         return found
 
     def _with_pages(
@@ -338,8 +341,7 @@ class _CourseReader:
                 source, resolve_link=resolver(page), resolve_image=resolver(picture)
             )
             for problem in rendered.problems:
-                text = problem.message % problem.params if problem.params else problem.message
-                self._wrong(file, problem.line, text)
+                self._wrong(file, problem.line, problem.english)
             if rendered.problems:
                 return source
             kept = portable(source, targets)

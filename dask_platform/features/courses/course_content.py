@@ -19,6 +19,7 @@ class Aim:
     curriculum: str
     text: str
     as_of: date
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

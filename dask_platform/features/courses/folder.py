@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from dask_platform.features.courses.yaml_reader import Problem
+from dask_platform.kernel.yaml_reader import Problem
 
 FILE_BYTES_MOST: Final = 6 * 1024 * 1024
 FILES_MOST: Final = 2000

@@ -18,6 +18,7 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, NumberRange
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from dask_platform.features.courses.aims import CODE_MOST, TEXT_MOST
 from dask_platform.features.courses.authoring import SUMMARY_MOST, TITLE_MOST
 from dask_platform.features.courses.content import FILES_MOST, MEGABYTES_MOST
 from dask_platform.features.courses.forms import NEEDED, TOO_LONG
@@ -41,7 +42,7 @@ GRADINGS = [
 ]
 
 
-class CourseForm(FlaskForm):  # type: ignore[misc]
+class _CourseForm(FlaskForm):  # type: ignore[misc]
     title = StringField(
         _l("Title"), [InputRequired(NEEDED), Length(max=TITLE_MOST, message=TOO_LONG)]
     )
@@ -50,18 +51,17 @@ class CourseForm(FlaskForm):  # type: ignore[misc]
         [InputRequired(NEEDED), Length(max=SUMMARY_MOST, message=TOO_LONG)],
     )
     language = SelectField(_l("Language of the course"), choices=LANGUAGES)
+
+
+class CourseForm(_CourseForm):
+    """A new course."""
+
     school_id = SelectField(_l("School"), [InputRequired(NEEDED)])
 
 
-class EditCourseForm(FlaskForm):  # type: ignore[misc]
-    title = StringField(
-        _l("Title"), [InputRequired(NEEDED), Length(max=TITLE_MOST, message=TOO_LONG)]
-    )
-    summary = TextAreaField(
-        _l("What the course is about"),
-        [InputRequired(NEEDED), Length(max=SUMMARY_MOST, message=TOO_LONG)],
-    )
-    language = SelectField(_l("Language of the course"), choices=LANGUAGES)
+class EditCourseForm(_CourseForm):
+    """A course that is there. ``version``: see ``edit_course``."""
+
     published = BooleanField(_l("Published: classes can be started with this course"))
     version = HiddenField()
 
@@ -71,6 +71,24 @@ class ModuleForm(FlaskForm):  # type: ignore[misc]
         _l("Title of the module"),
         [InputRequired(NEEDED), Length(max=TITLE_MOST, message=TOO_LONG)],
     )
+
+
+class AimForm(FlaskForm):  # type: ignore[misc]
+    """A competence aim. ``seen`` is its stamp as it was shown."""
+
+    code = StringField(
+        _l("Code of the aim"), [InputRequired(NEEDED), Length(max=CODE_MOST, message=TOO_LONG)]
+    )
+    curriculum = StringField(
+        _l("Code of the curriculum"),
+        [InputRequired(NEEDED), Length(max=CODE_MOST, message=TOO_LONG)],
+    )
+    text = TextAreaField(
+        _l("The words of the aim"),
+        [InputRequired(NEEDED), Length(max=TEXT_MOST, message=TOO_LONG)],
+    )
+    verified = BooleanField(_l("Checked: two people have compared code and words with Grep"))
+    seen = HiddenField()
 
 
 class PageForm(FlaskForm):  # type: ignore[misc]
@@ -85,6 +103,11 @@ class PageForm(FlaskForm):  # type: ignore[misc]
     )
     picture = FileField(_l("Picture"))
     picture_text = StringField(_l("What the picture shows"), [Length(max=500, message=TOO_LONG)])
+    aims = SelectMultipleField(
+        _l("Competence aims that this serves"),
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+    )
     published = BooleanField(_l("Published: the classes see it"))
     version = HiddenField()
 

@@ -14,23 +14,28 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 
 from dask_platform.db.unit_of_work import UnitOfWork
-from dask_platform.features.audit.kinds import EventKind
-from dask_platform.features.audit.service import record
-from dask_platform.features.courses.authoring import CHANGED, TITLE_MOST, course, module, shift
+from dask_platform.features.courses.authoring import (
+    CHANGED,
+    TITLE_MOST,
+    course,
+    note_change,
+)
 from dask_platform.features.courses.load import keep_picture
-from dask_platform.features.courses.models import Item, ItemKind, Media
+from dask_platform.features.courses.models import CompetenceAim, Item, ItemKind, Media, Module
+from dask_platform.features.courses.modules import module, shift
 from dask_platform.features.courses.pictures import EXTENSIONS, check_picture
 from dask_platform.features.courses.queries import NOTHING_HERE, AimView, course_aims
-from dask_platform.features.courses.rendering import render_page
+from dask_platform.features.courses.rendering import link_to, render_page
 from dask_platform.features.courses.titles import one_line, slug_for
 from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.errors import Conflict, Invalid, NotVisible
 from dask_platform.kernel.ids import new_id
 from dask_platform.kernel.messages import N_
 from dask_platform.kernel.ports import FileStore, Scanner
-from dask_platform.security.markdown import MAX_CHARS, Problem, Rendered
+from dask_platform.security.markdown import MAX_CHARS, Rendered
 from dask_platform.security.names import clean_text
 from dask_platform.security.permissions import Permission
+from dask_platform.security.problems import Problem
 
 MEGABYTE = 1024 * 1024
 
@@ -45,7 +50,7 @@ class NotPublishable(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class ItemText:
-    """What a teacher has typed. ``grading`` None on a page; sizes in bytes."""
+    """What a teacher has typed. ``grading`` None on a page; sizes in bytes; ``aims``: codes."""
 
     title: str
     source: str
@@ -56,6 +61,17 @@ class ItemText:
     files_most: int = 0
     file_bytes_most: int = 20 * MEGABYTE
     file_types: tuple[str, ...] = ()
+    aims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkingPage:
+    """A page or assignment that has a link to another one."""
+
+    id: UUID
+    slug: str
+    title: str
+    published: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +221,7 @@ def add_picture(
     )  # fmt: skip
     uow.add(made)
     uow.flush()
-    record(
-        uow, actor, EventKind.COURSE_CHANGED, thing=("course", course_id), picture=made.id,
-        sha256=made.sha256,
-    )  # fmt: skip
+    note_change(uow, actor, course_id, picture=made.id, sha256=made.sha256)
     return str(made.name)
 
 
@@ -250,6 +263,28 @@ def item(
     return found
 
 
+def linking_pages(
+    uow: UnitOfWork, actor: Actor, course_id: UUID, item_id: UUID
+) -> list[LinkingPage]:
+    """What in the course links to this page, in the course's order. Raises ``NotVisible``.
+
+    Where the page is hidden, those links are shown as plain words.
+    """
+    held = item(uow, actor, course_id, item_id)
+    found = uow.execute(
+        select(Item.id, Item.slug, Item.title, Item.published)
+        .join(Module, Module.id == Item.module_id)
+        .where(
+            Item.course_id == course_id,
+            Item.id != item_id,
+            Item.removed.is_(False),
+            Item.body_html.contains(link_to(held.slug), autoescape=True),
+        )
+        .order_by(Module.position, Item.position, Item.id)
+    )
+    return [LinkingPage(*row) for row in found]
+
+
 def course_page(uow: UnitOfWork, actor: Actor, course_id: UUID, slug: str) -> CoursePage:
     """A page of a course that the actor may read, also a draft. Raises ``NotVisible``."""
     course(uow, actor, course_id, Permission.COURSE_READ)
@@ -272,6 +307,9 @@ def _fill(uow: UnitOfWork, held: Item, typed: ItemText, now: datetime) -> None:
     title = one_line(typed.title, TITLE_MOST)
     if typed.published and rendered.problems:
         raise NotPublishable(rendered.problems)
+    aims = sorted(set(typed.aims))
+    with uow.no_autoflush:
+        _check_aims(uow, held.course_id, aims)
     if held.kind == ItemKind.ASSIGNMENT:
         if not typed.text_wanted and not typed.files_most:
             raise Invalid(
@@ -282,10 +320,18 @@ def _fill(uow: UnitOfWork, held: Item, typed: ItemText, now: datetime) -> None:
         held.grading, held.text_wanted = typed.grading, typed.text_wanted
         held.files_most, held.file_bytes_most = typed.files_most, typed.file_bytes_most
         held.file_types = list(typed.file_types)
-    held.title = title
+    held.title, held.aims = title, aims
     held.module_id = typed.module_id
     held.body_source, held.body_html = source, rendered.html
     held.published, held.updated_at = typed.published, now
+
+
+def _check_aims(uow: UnitOfWork, course_id: UUID, codes: list[str]) -> None:
+    if not codes:
+        return
+    known = uow.scalars(select(CompetenceAim.code).where(CompetenceAim.course_id == course_id))
+    if not set(codes) <= set(known):
+        raise Invalid(N_("Choose among the competence aims of the course."), field="aims")
 
 
 def _render(uow: UnitOfWork, course_id: UUID, source: str) -> Rendered:
@@ -304,7 +350,4 @@ def _last_place(uow: UnitOfWork, module_id: UUID) -> int:
 
 
 def _note(uow: UnitOfWork, actor: Actor, held: Item, change: str) -> None:
-    record(
-        uow, actor, EventKind.COURSE_CHANGED, thing=("course", held.course_id),
-        item=held.id, change=change,
-    )  # fmt: skip
+    note_change(uow, actor, held.course_id, item=held.id, change=change)

@@ -130,6 +130,7 @@ def _aims(uow: UnitOfWork, course_id: UUID, content: CourseContent) -> None:
             curriculum=aim.curriculum,
             text=aim.text,
             as_of=aim.as_of,
+            verified=aim.verified,
         )
         for aim in content.aims
     )

@@ -143,7 +143,8 @@ class Item(Base):
 class CompetenceAim(Base):
     """A competence aim as the course pinned it: code *and* text, as of a day.
 
-    Codes have been wrong, and have been withdrawn; a course says what it meant.
+    Codes have been wrong, and have been withdrawn; a course says what it meant. ``verified`` when
+    somebody has compared both with Grep, the national register of curricula.
     """
 
     __tablename__ = "competence_aim"
@@ -156,6 +157,7 @@ class CompetenceAim(Base):
     curriculum: Mapped[str] = mapped_column(String(20))
     text: Mapped[str] = mapped_column(Text)
     as_of: Mapped[date]
+    verified: Mapped[bool] = mapped_column(default=False)
 
 
 class Media(Base):
@@ -175,7 +177,7 @@ class Media(Base):
 
 
 class CourseClass(Base):
-    """A class: a course run at a unit."""
+    """A class: a course run at a unit. One that has ended takes no new work, and is still read."""
 
     __tablename__ = "course_class"
     __personal__ = False

@@ -17,6 +17,7 @@ from typing import Final
 from dask_platform.kernel.errors import Invalid, TooLarge
 from dask_platform.kernel.messages import N_
 from dask_platform.security.filetypes import sniff
+from dask_platform.security.problems import Problem
 from dask_platform.security.svg import check_svg
 
 MAX_BYTES: Final = 5 * 1024 * 1024
@@ -43,6 +44,14 @@ _PNG_KEPT: Final = frozenset(
 _DAMAGED = N_("The picture is damaged. Save it anew and try again.")
 
 
+class BadDrawing(Invalid):
+    """A drawing (SVG) with something in it that may not be shown. ``problems`` has each."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(N_("The drawing cannot be used. Correct it, then add it again."))
+        self.problems = problems
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A picture fit to be kept. ``sha256`` in hex digits."""
@@ -60,8 +69,8 @@ class Picture:
 def check_picture(data: bytes) -> Picture:
     """``data`` as a picture of ours.
 
-    Raises ``TooLarge`` over 5 MiB, ``Invalid`` for what is no picture, is damaged, or is a drawing
-    with something in it that may not be shown.
+    Raises ``TooLarge`` over 5 MiB, ``Invalid`` for what is no picture or is damaged,
+    ``BadDrawing``.
     """
     if len(data) > MAX_BYTES:
         raise TooLarge(
@@ -74,7 +83,7 @@ def check_picture(data: bytes) -> Picture:
     if mime == SVG:
         problems = check_svg(data)
         if problems:
-            raise Invalid(N_("The drawing cannot be used. %(problem)s"), problem=problems[0])
+            raise BadDrawing(problems)
     elif mime == "image/png":
         data = _bare_png(data)
     elif mime == "image/jpeg":

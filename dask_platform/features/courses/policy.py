@@ -91,7 +91,7 @@ register(
     Grant(
         Permission.CLASS_TEACH,
         Role.TEACHER,
-        "A teacher runs the classes taught: people, deadlines, who has read what.",
+        "A teacher runs the classes taught: people, deadlines, who has read what, and their end.",
         CourseClass,
         lambda actor, thing: thing.id in actor.teaches,
         lambda actor: CourseClass.id.in_(actor.teaches),

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Uuid,
     and_,
+    any_,
     bindparam,
     column,
     func,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     select,
     table,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.courses import policy  # noqa: F401 - registers the grants
@@ -94,11 +96,11 @@ NOTHING_HERE = N_("There is nothing here.")
 
 
 def my_classes(uow: UnitOfWork, actor: Actor) -> list[ClassView]:
-    """The classes the actor teaches or attends now, by name."""
+    """The classes the actor teaches or attends, by name; those that have ended come last."""
     found = uow.execute(
-        _CLASSES.where(
-            rows(actor, Permission.COURSE_READ, CourseClass), CourseClass.ended_at.is_(None)
-        ).order_by(CourseClass.name, CourseClass.id)
+        _CLASSES.where(rows(actor, Permission.COURSE_READ, CourseClass)).order_by(
+            CourseClass.ended_at.is_not(None), CourseClass.name, CourseClass.id
+        )
     )
     return [ClassView(*row) for row in found]
 
@@ -133,12 +135,23 @@ _CLASSES: Select[Any] = (
         Course.title,
         Course.language,
         UNIT.c.name,
+        CourseClass.ended_at,
     )
     .join(Course, Course.id == CourseClass.course_id)
     .join(UNIT, UNIT.c.id == CourseClass.unit_id)
 )
-# The two statements of the page that is read most are built once: building them takes longer than
-# running them. The policy is asked first, and row security narrows them like any other.
+# The columns of ``AimView``.
+AIMS = select(
+    CompetenceAim.id,
+    CompetenceAim.code,
+    CompetenceAim.curriculum,
+    CompetenceAim.text,
+    CompetenceAim.as_of,
+    CompetenceAim.verified,
+).order_by(CompetenceAim.code)
+# What the page that is read most asks for is built once, because building a statement takes longer
+# than running it, and is one statement, because each costs as much as all of the page's HTML. The
+# policy is asked first, and row security narrows it like any other.
 _ITEMS = (
     select(
         Item.id,
@@ -170,9 +183,22 @@ _ITEMS = (
     )
     .order_by(Module.position, Module.id, Item.position, Item.id)
 )
+_IN_PAGE = _ITEMS.subquery()
+_PAGE_AIMS = (
+    select(
+        func.jsonb_agg(
+            aggregate_order_by(func.jsonb_build_array(*AIMS.selected_columns), CompetenceAim.code)
+        )
+    )
+    .where(CompetenceAim.course_id == Course.id, CompetenceAim.code == any_(Item.aims))
+    .correlate(Course, Item)
+    .scalar_subquery()
+)
 _PAGE = (
     _CLASSES.add_columns(
-        Item.id, Item.slug, Item.title, Item.kind, Item.published, Item.body_html, Item.aims
+        Item.id, Item.slug, Item.title, Item.kind, Item.published, Item.body_html,
+        _PAGE_AIMS,
+        select(func.jsonb_agg(func.jsonb_build_array(*_IN_PAGE.c))).scalar_subquery(),
     )
     .join(Item, Item.course_id == CourseClass.course_id)
     .where(
@@ -181,7 +207,7 @@ _PAGE = (
         Item.removed.is_(False),
         Item.published | bindparam("drafts", type_=Boolean()),
     )
-)
+)  # fmt: skip
 
 
 def class_items(uow: UnitOfWork, actor: Actor, class_id: UUID) -> list[ItemView]:
@@ -194,25 +220,28 @@ def class_items(uow: UnitOfWork, actor: Actor, class_id: UUID) -> list[ItemView]
 
 
 def class_page(uow: UnitOfWork, actor: Actor, class_id: UUID, slug: str) -> PageView:
-    """A page with its class, its competence aims and the table of contents, in three statements.
+    """A page with its class, its competence aims and the table of contents, in one statement.
 
     Raises ``NotVisible`` for another class's page, a draft to a student, and what is withdrawn.
     """
     wanted = _wanted(actor, class_id)
-    row = uow.execute(_PAGE, {**wanted, "slug": slug}).first() if wanted else None
+    row = (
+        uow.execute(_PAGE, {**wanted, "reader": actor.person_id, "slug": slug}).first()
+        if wanted
+        else None
+    )
     if row is None:
         raise NotVisible(NOTHING_HERE)
-    *head, item_id, item_slug, title, kind, published, body_html, codes = row
-    in_class = ClassView(*head)
-    contents = class_items(uow, actor, class_id)
+    *head, item_id, item_slug, title, kind, published, body_html, aims, contents = row
     return PageView(
-        in_class, item_id, item_slug, title, kind, published, body_html,
-        course_aims(uow, in_class.course_id, codes), contents,
+        ClassView(*head), item_id, item_slug, title, kind, published, body_html,
+        [AimView.from_json(*one) for one in aims or ()],
+        [ItemView.from_json(*one) for one in contents or ()],
     )  # fmt: skip
 
 
 def _wanted(actor: Actor, class_id: UUID) -> dict[str, Any] | None:
-    """What ``_ITEMS`` and ``_PAGE`` ask for; None where the actor may not read the class."""
+    """What ``_ITEMS`` and ``_PAGE`` ask for alike; None where the actor may not read the class."""
     group = CourseClass(id=class_id)
     if not permits(actor, Permission.COURSE_READ, group):
         return None
@@ -223,12 +252,8 @@ def course_aims(uow: UnitOfWork, course_id: UUID, codes: list[str]) -> list[AimV
     """The aims with these codes, by code. No statement where there are none."""
     if not codes:
         return []
-    found = uow.execute(
-        select(CompetenceAim.code, CompetenceAim.curriculum, CompetenceAim.text)
-        .where(CompetenceAim.course_id == course_id, CompetenceAim.code.in_(codes))
-        .order_by(CompetenceAim.code)
-    )
-    return [AimView(*row) for row in found]
+    wanted = AIMS.where(CompetenceAim.course_id == course_id, CompetenceAim.code.in_(codes))
+    return [AimView(*row) for row in uow.execute(wanted)]
 
 
 def class_assignment(
@@ -351,7 +376,8 @@ def _assignments(actor: Actor, body: Any, *, withdrawn: bool) -> Select[Any]:
             Item.file_bytes_most,
             Item.file_types,
             Deadline.due_at,
-            Deadline.cutoff_at,
+            # The end of a class closes what is still open; of two times, null is none at all.
+            func.least(Deadline.cutoff_at, CourseClass.ended_at),
             Item.published,
             Item.removed,
         )

@@ -30,6 +30,11 @@ def media_path(media_id: UUID, name: str) -> str:
     return f"/media/{media_id}/{name}"
 
 
+def link_to(slug: str) -> str:
+    """How a link to the page begins in what is stored."""
+    return f'<a href="{item_path(slug)}">'
+
+
 def render_page(source: str, *, slugs: Collection[str], media: Mapping[str, UUID]) -> Rendered:
     """The page as it is stored. ``slugs``: the course's items; ``media``: its pictures by name."""
     return render_markdown(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from dask_platform.features.courses.models import ItemKind
 
 
+def _time(written: str | None) -> datetime | None:
+    return datetime.fromisoformat(written) if written else None
+
+
 @dataclass(frozen=True, slots=True)
 class ClassView:
+    """A class. ``ended_at`` None: it is going on."""
+
     id: UUID
     name: str
     unit_id: UUID
@@ -18,6 +26,7 @@ class ClassView:
     course_title: str
     course_language: str
     unit_name: str
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,29 @@ class ItemView:
     def is_page(self) -> bool:
         return self.kind == ItemKind.PAGE
 
+    @classmethod
+    def from_json(cls, item_id: str, *middle: Any) -> ItemView:
+        """From the columns as PostgreSQL writes them in JSON, in this order."""
+        slug, title, kind, published, module_id, module_title, read, due_at, cutoff_at = middle
+        return cls(
+            UUID(item_id),
+            slug,
+            title,
+            kind,
+            published,
+            UUID(module_id),
+            module_title,
+            read,
+            _time(due_at),
+            _time(cutoff_at),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AssignmentView:
     """An assignment in a class. ``body_html`` is clean and its links are stored ones (see
-    ``rendering.place_links``); it is empty in lists."""
+    ``rendering.place_links``); it is empty in lists. A class that has ended has closed all of its
+    assignments, so then ``cutoff_at`` is no later than the end."""
 
     class_id: UUID
     class_name: str
@@ -67,9 +94,26 @@ class AssignmentView:
 
 @dataclass(frozen=True, slots=True)
 class AimView:
+    """A competence aim. ``verified``: code and text were compared with Grep."""
+
+    id: UUID
     code: str
     curriculum: str
     text: str
+    as_of: date
+    verified: bool
+
+    @classmethod
+    def from_json(
+        cls, aim_id: str, code: str, curriculum: str, text: str, as_of: str, verified: bool
+    ) -> AimView:
+        """From the columns as PostgreSQL writes them in JSON, in this order."""
+        return cls(UUID(aim_id), code, curriculum, text, date.fromisoformat(as_of), verified)
+
+    def stamp(self) -> str:
+        """Another one for any other wording, so that a change by somebody else is noticed."""
+        told = "\0".join((self.code, self.curriculum, self.text, str(self.verified)))
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ home = Blueprint("home", __name__, template_folder="templates")
 def front() -> str:
     person, work, now = actor(), uow(), platform().clock.now()
     teaches = person.holds(Role.TEACHER)
+    classes = courses.my_classes(work, person) if person.is_student or teaches else []
     return render_template(
         "home/home.html",
-        classes=courses.my_classes(work, person) if person.is_student or teaches else [],
+        classes=[one for one in classes if one.ended_at is None],
         tasks=handins.student_tasks(work, person) if person.is_student else [],
         queue=handins.teacher_queue(work, person) if teaches else [],
         unreviewed=audit.unreviewed(work, person, now=now) if person.holds(Role.SECURITY) else [],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dask_platform.adapters.storage import FilesystemStore
+from tests.features.courses.author import Author
 from tests.world import World
 
 CONTENT = Path(__file__).parents[3] / "content"
@@ -26,3 +27,9 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "courses"
     made.mkdir()
     return made
+
+
+@pytest.fixture
+def author(school: World) -> Author:
+    """Tora, with a course of her own."""
+    return Author(school)

@@ -32,6 +32,9 @@ modules:
         files: {most: 2, megabytes: 10, types: [pdf, image]}
 """
 
+Changes = dict[str, str | bytes | None]
+"""Files by name; None: left out."""
+
 FILES: dict[str, str | bytes] = {
     "course.yaml": YAML,
     "pages/01.md": "## Lys\n\nSe [utstyret](02.md) og ![En firkant](../media/firkant.svg).\n",
@@ -41,9 +44,7 @@ FILES: dict[str, str | bytes] = {
 }
 
 
-def write_course(
-    folder: Path, changes: dict[str, str | bytes | None] | None = None, name: str = "sveis"
-) -> Path:
+def write_course(folder: Path, changes: Changes | None = None, name: str = "sveis") -> Path:
     """A good course in ``folder/name``, with some files changed, added, or (None) left out."""
     course = folder / name
     for file, content in {**FILES, **(changes or {})}.items():
@@ -55,7 +56,12 @@ def write_course(
     return course
 
 
-def yaml_with(old: str, new: str) -> dict[str, str | bytes | None]:
+def yaml_with(old: str, new: str) -> Changes:
     """The good ``course.yaml`` with one text in it replaced."""
     assert old in YAML, f"{old!r} is not in the course to be changed: correct the test"
     return {"course.yaml": YAML.replace(old, new, 1)}
+
+
+def second_page(words: str) -> Changes:
+    """The good course with the second page saying something else."""
+    return {"pages/02.md": words}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from dask_platform.features.courses.pictures import check_picture
 from dask_platform.kernel.errors import Invalid, TooLarge
+from tests.features.courses.author import png
 from tests.features.courses.courses_on_disk import SVG
-from tests.features.courses.test_authoring import png
 
 SECRET = b"message from cell 14"
 

@@ -146,11 +146,11 @@ def test_refusals_look_alike_to_the_person_and_differ_in_the_log(
     answer = log_in(school.anonymous(), name, SECRET)
     assert answer.status_code == 401
     wrong = log_in(school.anonymous(), "nobody", "feil")
-    assert _message(answer.text) == _message(wrong.text)
+    assert message(answer.text) == message(wrong.text)
     assert reason in school.audit("login.failed")[0]["details"]["reason"]
 
 
-def _message(page: str) -> str:
+def message(page: str) -> str:
     return page.split('role="alert"')[1].split("</div>")[0]
 
 

@@ -64,7 +64,7 @@ def test_students_are_not_asked(strict: World) -> None:
 def test_set_up_shows_a_qr_code_of_its_own_and_ten_codes_once(school: World) -> None:
     client = school.anonymous()
     log_in(client, "tora")
-    assert client.get("/account/second-factor.svg").status_code == 403
+    assert client.get("/account/second-factor.svg").status_code == 404
     client.get("/account/second-factor")
     picture = client.get("/account/second-factor.svg")
     assert picture.mimetype == "image/svg+xml"
@@ -73,7 +73,7 @@ def test_set_up_shows_a_qr_code_of_its_own_and_ten_codes_once(school: World) -> 
     assert b"script" not in picture.data
     _secret, codes = set_up(school, client)
     assert len(set(codes)) == 10
-    assert client.get("/account/second-factor.svg").status_code == 403
+    assert client.get("/account/second-factor.svg").status_code == 404
     assert "10" in client.get("/account").text
     assert client.get("/account/second-factor").location == "/account"
     (event,) = school.audit("second_factor.added")
@@ -170,13 +170,33 @@ def test_tries_are_throttled_across_sessions(school: World) -> None:
     assert answer.status_code == 303
 
 
+def test_a_set_up_form_that_comes_at_the_wrong_time_begins_anew(school: World) -> None:
+    client = school.client("tora")
+    early = client.post_form("/account/second-factor", {"code": "000000"})
+    assert early.status_code == 400
+    assert SECRET_IN_PAGE.search(early.text)
+    empty = school.client("even").post_form("/account/second-factor")
+    assert (empty.status_code, bool(SECRET_IN_PAGE.search(empty.text))) == (400, True)
+    # Another session has begun a set-up of its own meanwhile: each is shown its own secret.
+    other = school.client("tora")
+    theirs = SECRET_IN_PAGE.search(other.get("/account/second-factor").text)
+    assert client.get("/account/second-factor.svg").status_code == 404
+    ours = SECRET_IN_PAGE.search(client.post_form("/account/second-factor").text)
+    assert theirs
+    assert ours
+    assert ours.group(1) != theirs.group(1)
+    set_up(school, client)
+    late = client.post_form("/account/second-factor", {"code": "000000"})
+    assert (late.status_code, late.location) == (303, "/account")
+
+
 def test_who_has_only_the_password_cannot_set_up_another(school: World) -> None:
     set_up(school, school.client("tora"))
     client = school.anonymous()
     log_in(client, "tora")
     assert client.get("/account/second-factor").location.startswith("/login/second-factor")
     assert client.post_form("/account/second-factor", {"code": "000000"}).status_code == 401
-    assert client.get("/account/second-factor.svg").status_code == 403
+    assert client.get("/account/second-factor.svg").status_code == 404
     assert client.post_form("/account/second-factor/remove", {"code": "000000"}).status_code == 401
 
 

@@ -1,10 +1,10 @@
-"""Writing a course in the browser: the list, the course, its modules. Pages are in ``items``."""
+"""Writing a course in the browser: the list, the course, what it is called."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 from wtforms import SelectChoice
@@ -16,6 +16,8 @@ from dask_platform.features.courses.views.blueprint import (
     FormAnswer,
     course_crumbs,
     courses,
+    done,
+    form_page,
     say,
     uuid_of,
 )
@@ -56,11 +58,11 @@ def new_course() -> FormAnswer:
         except Invalid as error:
             say(form.title, error)
         else:
-            flash(_("The course is made. Now add a module and its first page."), "success")
-            return redirect(url_for("courses.course", course_id=made), 303)
-    page = render_template(
+            said = _("The course is made. Now add a module and its first page.")
+            return done(said, "courses.course", course_id=made)
+    return form_page(
         "courses/edit_course.html",
-        form=form,
+        form,
         heading=_("Make a new course"),
         crumbs=[
             (_("Start page"), url_for("home.home")),
@@ -68,7 +70,6 @@ def new_course() -> FormAnswer:
             (_("Make a new course"), None),
         ],
     )
-    return (page, 400) if form.errors else page
 
 
 @courses.route("/courses/<uuid:course_id>/copy", methods=["POST"])
@@ -81,8 +82,8 @@ def copy_course(course_id: UUID) -> Response:
     made = authoring.copy_course(
         uow(), actor(), course_id, school_id=school_id, now=platform().clock.now()
     )
-    flash(_("This is your school's own copy. Change it as you like, then publish it."), "success")
-    return redirect(url_for("courses.course", course_id=made), 303)
+    said = _("This is your school's own copy. Change it as you like, then publish it.")
+    return done(said, "courses.course", course_id=made)
 
 
 @courses.route("/courses/<uuid:course_id>")
@@ -90,7 +91,7 @@ def copy_course(course_id: UUID) -> Response:
 def course(course_id: UUID) -> str:
     """A course as its teachers see it: modules, pages, drafts."""
     found = authoring.course(uow(), actor(), course_id)
-    return _course_page(course_id, ModuleForm(formdata=None), found)
+    return outline_page(course_id, ModuleForm(formdata=None), found)
 
 
 @courses.route("/courses/<uuid:course_id>/edit", methods=["GET", "POST"])
@@ -112,67 +113,14 @@ def edit_course(course_id: UUID) -> FormAnswer:
             status = status_of(error)
             form.version.data = str(found.version)
         else:
-            flash(_("The course is saved."), "success")
-            return redirect(url_for("courses.course", course_id=course_id), 303)
-    page = render_template(
+            return done(_("The course is saved."), "courses.course", course_id=course_id)
+    return form_page(
         "courses/edit_course.html",
-        form=form,
+        form,
+        status,
         heading=_("Change the course"),
         crumbs=course_crumbs(course_id, found.title, (_("Change the course"), None)),
     )
-    return (page, status) if form.errors else page
-
-
-@courses.route("/courses/<uuid:course_id>/modules", methods=["POST"])
-@requires(Permission.COURSE_EDIT)
-def add_module(course_id: UUID) -> FormAnswer:
-    """Add a module at the end."""
-    form = ModuleForm()
-    if form.validate_on_submit():
-        try:
-            authoring.add_module(uow(), actor(), course_id, form.title.data)
-        except Invalid as error:
-            say(form.title, error)
-        else:
-            flash(_("The module is added."), "success")
-            return redirect(url_for("courses.course", course_id=course_id), 303)
-    found = authoring.course(uow(), actor(), course_id, Permission.COURSE_EDIT)
-    return _course_page(course_id, form, found), 400
-
-
-@courses.route("/courses/<uuid:course_id>/modules/<uuid:module_id>", methods=["GET", "POST"])
-@requires(Permission.COURSE_EDIT)
-def edit_module(course_id: UUID, module_id: UUID) -> FormAnswer:
-    """Give a module another title."""
-    found = authoring.course(uow(), actor(), course_id, Permission.COURSE_EDIT)
-    module = authoring.module(uow(), course_id, module_id)
-    form = ModuleForm(obj=module)
-    if form.validate_on_submit():
-        try:
-            authoring.rename_module(uow(), actor(), course_id, module_id, form.title.data)
-        except Invalid as error:
-            say(form.title, error)
-        else:
-            flash(_("The module is saved."), "success")
-            return redirect(url_for("courses.course", course_id=course_id), 303)
-    page = render_template(
-        "courses/edit_module.html",
-        form=form,
-        crumbs=course_crumbs(course_id, found.title, (module.title, None)),
-    )
-    return (page, 400) if form.errors else page
-
-
-@courses.route(
-    "/courses/<uuid:course_id>/modules/<uuid:module_id>/move/<direction>", methods=["POST"]
-)
-@requires(Permission.COURSE_EDIT)
-def move_module(course_id: UUID, module_id: UUID, direction: str) -> Response:
-    """One place up or down."""
-    if direction not in ("up", "down"):
-        abort(404)
-    authoring.move_module(uow(), actor(), course_id, module_id, up=direction == "up")
-    return redirect(url_for("courses.course", course_id=course_id), 303)
 
 
 def version_of(raw: str | None) -> int:
@@ -180,7 +128,8 @@ def version_of(raw: str | None) -> int:
     return int(raw) if raw and raw.isascii() and raw.isdigit() and len(raw) < 10 else 0
 
 
-def _course_page(course_id: UUID, form: ModuleForm, found: Course) -> str:
+def outline_page(course_id: UUID, form: ModuleForm, found: Course) -> str:
+    """The course with all its modules; ``form`` makes another one."""
     return render_template(
         "courses/course.html",
         course=found,

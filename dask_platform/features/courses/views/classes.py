@@ -19,6 +19,8 @@ from dask_platform.features.courses.views.blueprint import (
     class_crumbs,
     course_crumbs,
     courses,
+    done,
+    form_page,
     say,
     uuid_of,
 )
@@ -52,15 +54,14 @@ def new_class(course_id: UUID) -> FormAnswer:
         except Invalid as error:
             say(form.name, error)
         else:
-            flash(_("The class is ready. Now add its students."), "success")
-            return redirect(url_for("courses.class_people", class_id=made), 303)
-    page = render_template(
+            said = _("The class is ready. Now add its students.")
+            return done(said, "courses.class_people", class_id=made)
+    return form_page(
         "courses/new_class.html",
-        form=form,
+        form,
         course=course,
         crumbs=course_crumbs(course_id, course.title, (_("Start a class"), None)),
     )
-    return (page, 400) if form.errors else page
 
 
 @courses.route("/classes/<uuid:class_id>/people")
@@ -107,8 +108,8 @@ def unenrol(class_id: UUID) -> Response:
     """Take a student out of the class."""
     person_id = uuid_of(request.form.get("person_id"))
     classes.unenrol(uow(), actor(), class_id, person_id, platform().clock.now())
-    flash(_("The student is no longer in the class. The work is kept."), "success")
-    return _back(class_id)
+    said = _("The student is no longer in the class. The work is kept.")
+    return done(said, "courses.class_people", class_id=class_id)
 
 
 @courses.route("/classes/<uuid:class_id>/teachers", methods=["POST"])
@@ -117,8 +118,7 @@ def add_teacher(class_id: UUID) -> Response:
     """Let a colleague teach the class too."""
     person_id = uuid_of(request.form.get("person_id"))
     classes.add_teacher(uow(), actor(), class_id, person_id, platform().clock.now())
-    flash(_("The teacher has been added."), "success")
-    return _back(class_id)
+    return done(_("The teacher has been added."), "courses.class_people", class_id=class_id)
 
 
 @courses.route("/classes/<uuid:class_id>/teachers/remove", methods=["POST"])
@@ -127,10 +127,10 @@ def remove_teacher(class_id: UUID) -> Response:
     """Let somebody teach the class no longer."""
     person_id = uuid_of(request.form.get("person_id"))
     classes.remove_teacher(uow(), actor(), class_id, person_id)
-    flash(_("The teacher no longer teaches this class."), "success")
+    said = _("The teacher no longer teaches this class.")
     if person_id == actor().person_id:
-        return redirect(url_for("courses.my_classes"), 303)
-    return _back(class_id)
+        return done(said, "courses.my_classes")
+    return done(said, "courses.class_people", class_id=class_id)
 
 
 @courses.route("/classes/<uuid:class_id>/readings")
@@ -168,7 +168,7 @@ def class_deadline(class_id: UUID, item_id: UUID) -> FormAnswer:
     assignment = queries.class_assignment(work, who, class_id, item_id)
     present = (assignment.due_at, assignment.cutoff_at)
     form = DeadlineForm(due_at=_local(present[0]), cutoff_at=_local(present[1]))
-    status = 200
+    status = 400
     if form.validate_on_submit():
         try:
             classes.set_deadline(
@@ -180,12 +180,12 @@ def class_deadline(class_id: UUID, item_id: UUID) -> FormAnswer:
             say(form.cutoff_at, error)
             status = status_of(error)
         else:
-            flash(_("The deadline is saved."), "success")
-            return redirect(url_for("courses.class_deadlines", class_id=class_id), 303)
+            return done(_("The deadline is saved."), "courses.class_deadlines", class_id=class_id)
     form.seen.data = _write_seen(present)
-    page = render_template(
+    return form_page(
         "courses/class_deadline.html",
-        form=form,
+        form,
+        status,
         in_class=in_class,
         assignment=assignment,
         crumbs=class_crumbs(
@@ -194,7 +194,6 @@ def class_deadline(class_id: UUID, item_id: UUID) -> FormAnswer:
             (assignment.title, None),
         ),
     )
-    return (page, max(status, 400)) if form.errors else page
 
 
 def _people_page(class_id: UUID, form: EnrolForm, bad: list[BadLine]) -> str:
@@ -204,7 +203,8 @@ def _people_page(class_id: UUID, form: EnrolForm, bad: list[BadLine]) -> str:
         people=people,
         in_class=people.in_class,
         form=form,
-        bad=bad[:BAD_LINES_SHOWN],
+        # Told here: a template takes what it translates itself for safe HTML.
+        bad=[(one, _(one.message, **one.params)) for one in bad[:BAD_LINES_SHOWN]],
         bad_more=max(0, len(bad) - BAD_LINES_SHOWN),
         crumbs=class_crumbs(people.in_class, (_("Students and teachers"), None)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,18 +11,20 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 from wtforms import SelectChoice
 
-from dask_platform.features.courses import authoring, item_authoring
+from dask_platform.features.courses import aims, authoring, item_authoring
 from dask_platform.features.courses.forms_authoring import AssignmentForm, PageForm
 from dask_platform.features.courses.item_authoring import MEGABYTE, ItemText, NotPublishable
 from dask_platform.features.courses.models import Course, Item, ItemKind
-from dask_platform.features.courses.pictures import MAX_BYTES
+from dask_platform.features.courses.pictures import MAX_BYTES, BadDrawing
 from dask_platform.features.courses.rendering import media_path, place_links
 from dask_platform.features.courses.views.authoring import version_of
 from dask_platform.features.courses.views.blueprint import (
     FormAnswer,
     course_crumbs,
     courses,
+    done,
     say,
+    told,
     uuid_of,
 )
 from dask_platform.kernel.errors import Conflict, Invalid
@@ -78,8 +81,27 @@ def edit_item(course_id: UUID, item_id: UUID) -> FormAnswer:
         files_most=held.files_most,
         megabytes=max(1, held.file_bytes_most // MEGABYTE),
         file_types=held.file_types,
+        aims=held.aims,
     )
     return _Editor(found, form, ItemKind(held.kind), held).answer()
+
+
+@courses.route("/courses/<uuid:course_id>/items/<uuid:item_id>/<act>")
+@requires(Permission.COURSE_EDIT)
+def confirm_item(course_id: UUID, item_id: UUID, act: str) -> str:
+    """Before a page is hidden or taken out: what happens, and which pages have links to it."""
+    if act not in ("hide", "withdraw"):
+        abort(404)
+    found = authoring.course(uow(), actor(), course_id, Permission.COURSE_EDIT)
+    held = item_authoring.item(uow(), actor(), course_id, item_id)
+    return render_template(
+        "courses/confirm_item.html",
+        course=found,
+        held=held,
+        act=act,
+        linking=item_authoring.linking_pages(uow(), actor(), course_id, item_id),
+        crumbs=course_crumbs(course_id, found.title, (held.title, None)),
+    )
 
 
 @courses.route("/courses/<uuid:course_id>/items/<uuid:item_id>/<act>", methods=["POST"])
@@ -114,6 +136,8 @@ class _Editor:
         self.more: dict[str, Any] = {}
         self.modules = authoring.outline(uow(), course.id)
         form.module_id.choices = [SelectChoice(str(one.id), one.title) for one in self.modules]
+        self.aims = aims.list_aims(uow(), actor(), course.id)
+        form.aims.choices = [SelectChoice(one.code, f"{one.code}: {one.text}") for one in self.aims]
 
     def answer(self) -> FormAnswer:
         wanted = request.form.get("do", "save") if request.method == "POST" else ""
@@ -123,20 +147,31 @@ class _Editor:
             self._picture()
         elif wanted:
             if self.form.validate_on_submit():
+                if wanted != "hide" and self._asks_first():
+                    return self._page()
                 try:
                     return self._save()
                 except NotPublishable as error:
                     say(self.form.source, error)
-                    self.more["problems"] = error.problems
+                    self.more["problems"] = told(error.problems)
                     self.status = status_of(error)
                 except Conflict as error:
                     self._conflict(error)
                 except Invalid as error:
-                    say(getattr(self.form, error.field or "source"), error)
+                    say(self.form[error.field or "source"], error)
                     self.status = status_of(error)
             else:
                 self.status = 400
         return self._page(), self.status
+
+    def _asks_first(self) -> bool:
+        """Whether saving would hide a page that others link to: the teacher sees them first."""
+        held = self.held
+        if held is None or not held.published or self.form.published.data:
+            return False
+        linking = item_authoring.linking_pages(uow(), actor(), self.course.id, held.id)
+        self.more["linking"] = linking
+        return bool(linking)
 
     def _save(self) -> Response:
         form, course_id, now = self.form, self.course.id, platform().clock.now()
@@ -145,13 +180,17 @@ class _Editor:
             source=form.source.data,
             module_id=uuid_of(form.module_id.data),
             published=form.published.data,
+            aims=tuple(form.aims.data or ()),
         )
         if isinstance(form, AssignmentForm):
-            typed = ItemText(
-                typed.title, typed.source, typed.module_id, typed.published,
-                form.grading.data, form.text_wanted.data, form.files_most.data,
-                form.megabytes.data * MEGABYTE, tuple(form.file_types.data),
-            )  # fmt: skip
+            typed = replace(
+                typed,
+                grading=form.grading.data,
+                text_wanted=form.text_wanted.data,
+                files_most=form.files_most.data,
+                file_bytes_most=form.megabytes.data * MEGABYTE,
+                file_types=tuple(form.file_types.data),
+            )
         if self.held is None:
             item_authoring.add_item(uow(), actor(), course_id, self.kind, typed, now)
         else:
@@ -159,8 +198,8 @@ class _Editor:
                 uow(), actor(), course_id, self.held.id, typed,
                 version=version_of(form.version.data), now=now,
             )  # fmt: skip
-        flash(_("«%(title)s» is saved.", title=form.title.data), "success")
-        return redirect(url_for("courses.course", course_id=course_id), 303)
+        said = _("«%(title)s» is saved.", title=form.title.data)
+        return done(said, "courses.course", course_id=course_id)
 
     def _preview(self) -> None:
         try:
@@ -172,7 +211,7 @@ class _Editor:
             self.status = status_of(error)
             return
         slugs = {one.slug for module in self.modules for one in module.items}
-        self.more["problems"] = shown.problems
+        self.more["problems"] = told(shown.problems)
         self.more["preview"] = _placed(self.course.id, shown.html, slugs)
 
     def _picture(self) -> None:
@@ -188,8 +227,13 @@ class _Editor:
                 name=files[0].name, files=platform().files, scanner=platform().scanner,
             )  # fmt: skip
             words = item_authoring.picture_markdown(name, self.form.picture_text.data)
+        except BadDrawing as error:
+            say(self.form.picture, error)
+            self.more["drawing"] = told(error.problems)
+            self.status = status_of(error)
+            return
         except Invalid as error:
-            say(getattr(self.form, error.field or "picture"), error)
+            say(self.form[error.field or "picture"], error)
             self.status = status_of(error)
             return
         self.form.source.data = f"{(self.form.source.data or '').rstrip()}\n\n{words}\n"

@@ -27,10 +27,12 @@ MEDIA_SECONDS = 3600
 @courses.route("/classes")
 @requires(Permission.COURSE_READ)
 def my_classes() -> str:
-    """The classes a student attends or a teacher teaches."""
+    """The classes a student attends or a teacher teaches, and those that have ended."""
+    found = queries.my_classes(uow(), actor())
     return render_template(
         "courses/my_classes.html",
-        classes=queries.my_classes(uow(), actor()),
+        classes=[one for one in found if one.ended_at is None],
+        ended=[one for one in found if one.ended_at is not None],
         crumbs=[(_("Start page"), url_for("home.home")), (_("Classes"), None)],
     )
 
@@ -111,7 +113,6 @@ def media(media_id: UUID, name: str) -> Response:
         response.headers["X-Accel-Redirect"] = internal
         return response
     files.stat(found.storage_key)
-    if request.method != "HEAD":
-        response.response = files.open(found.storage_key)
+    response.response = files.open(found.storage_key)
     response.content_length = found.size
     return response

@@ -84,10 +84,13 @@ def sync_people(
     """Bring everybody in step. ``uow`` belongs to the owner of the tables.
 
     Whoever is no longer in the directory, or not active there, is deactivated, and their sessions
-    end. Raises ``NotAllowed`` when that would be more than half of all, unless ``force``: an empty
+    end. Who is only locked out by wrong passwords stays: a student could type those under a
+    teacher's name, and nobody but an operator opens a closed account again.
+
+    Raises ``NotAllowed`` when that would be more than half of all, unless ``force``: an empty
     answer from a directory in trouble must not close the school.
     """
-    active = {person.key: person for person in people if person.active}
+    present = {person.key: person for person in people if person.active or person.locked_out}
     known: dict[str, UUID] = {
         row.directory_key: row.id
         for row in uow.execute(
@@ -96,7 +99,7 @@ def sync_people(
             )
         )
     }
-    gone = [person_id for key, person_id in known.items() if key not in active]
+    gone = [person_id for key, person_id in known.items() if key not in present]
     if len(gone) * 2 > len(known) and not force:
         raise NotAllowed(
             N_(
@@ -108,15 +111,15 @@ def sync_people(
         )
     ended = sum(_deactivate(uow, person_id, now) for person_id in gone)
     refused = []
-    for person in active.values():
+    for person in present.values():
         try:
             sync_person(uow, person)
         except AccountRefused as error:
             refused.append((person.username, error.reason))
     ended += _end_sessions_without_role(uow, now)
     return SyncCounts(
-        present=len(active),
-        created=len(active) - len(refused) - len(known.keys() & active.keys()),
+        present=len(present),
+        created=len(present) - len(refused) - len(known.keys() & present.keys()),
         deactivated=len(gone),
         refused=tuple(refused),
         sessions_ended=ended,

@@ -27,7 +27,7 @@ from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.identity.models import LoginSession, RecoveryCode, TotpSecret
 from dask_platform.features.identity.service import sessions, throttle
 from dask_platform.kernel.actor import Actor
-from dask_platform.kernel.errors import Invalid, NotAllowed, SecondFactorNeeded
+from dask_platform.kernel.errors import Invalid, NotAllowed, NotVisible, SecondFactorNeeded
 from dask_platform.kernel.ids import new_code, new_id, new_token
 from dask_platform.kernel.messages import N_
 from dask_platform.kernel.settings import Settings
@@ -54,7 +54,7 @@ Answer = Confirmed | throttle.Wait | Invalid
 
 
 def provisioning_uri(uow: UnitOfWork, actor: Actor, settings: Settings) -> str:
-    """``otpauth://…`` for the QR code of a set-up that is not finished yet. Raises ``NotAllowed``
+    """``otpauth://…`` for the QR code of a set-up that is not finished yet. Raises ``NotVisible``
     when there is none: a finished secret is never shown again."""
     secret = _secret(uow, actor, settings, confirmed=False)
     return pyotp.TOTP(secret).provisioning_uri(name=actor.username, issuer_name=ISSUER)
@@ -304,7 +304,7 @@ def _secret(uow: UnitOfWork, actor: Actor, settings: Settings, *, confirmed: boo
         )
     )
     if sealed is None:
-        raise NotAllowed(NOTHING_TO_SET_UP)
+        raise NotVisible(NOTHING_TO_SET_UP)
     try:
         secret = _box(settings, actor.person_id).decrypt(sealed).decode()
     except InvalidToken:
@@ -314,7 +314,7 @@ def _secret(uow: UnitOfWork, actor: Actor, settings: Settings, *, confirmed: boo
         ) from None
     if not confirmed and secret != _offered(uow, actor, settings):
         # Another session of the same person has begun meanwhile; what it was offered is its own.
-        raise NotAllowed(NOTHING_TO_SET_UP)
+        raise NotVisible(NOTHING_TO_SET_UP)
     return secret
 
 
@@ -325,7 +325,7 @@ def _offered(uow: UnitOfWork, actor: Actor, settings: Settings) -> str:
         select(LoginSession.token_hash).where(LoginSession.id == actor.session_id)
     )
     if token_hash is None:
-        raise NotAllowed(NOTHING_TO_SET_UP)
+        raise NotVisible(NOTHING_TO_SET_UP)
     key = _key(settings, "totp offer", actor.person_id)
     return base64.b32encode(hmac.digest(key, bytes(token_hash), hashlib.sha256)[:20]).decode()
 

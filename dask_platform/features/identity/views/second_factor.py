@@ -15,7 +15,7 @@ from dask_platform.features.identity.service.login import too_many
 from dask_platform.features.identity.service.throttle import Wait
 from dask_platform.features.identity.views import identity
 from dask_platform.features.identity.views.local_address import safe_next
-from dask_platform.kernel.errors import DaskError, NotAllowed, SecondFactorNeeded, Throttled
+from dask_platform.kernel.errors import DaskError, SecondFactorNeeded, Throttled
 from dask_platform.kernel.messages import N_
 from dask_platform.security.permissions import Permission
 from dask_platform.web.access import requires
@@ -50,11 +50,11 @@ def second_factor_setup() -> ResponseReturnValue:
         raise SecondFactorNeeded(N_("Confirm with your second factor."))
     if who.has_second_factor:
         return redirect(url_for("identity.account"), 303)
-    if request.method == "GET":
-        factor.begin(uow(), who, parts.settings)
-        return _code_page("second_factor_setup", form, 200, **_setup())
+    # Also when the form comes back: what it was for may have ended meanwhile, and begins anew then.
+    factor.begin(uow(), who, parts.settings)
     if not form.validate_on_submit():
-        return _code_page("second_factor_setup", form, 400, **_setup())
+        status = 200 if request.method == "GET" else 400
+        return _code_page("second_factor_setup", form, status, **_setup())
     answer = factor.finish(uow(), who, parts.settings, form.code.data, parts.clock.now())
     if not isinstance(answer, factor.Confirmed):
         return _refused("second_factor_setup", form, answer, **_setup())
@@ -64,11 +64,11 @@ def second_factor_setup() -> ResponseReturnValue:
 @identity.route("/account/second-factor.svg")
 @requires(Permission.SECOND_FACTOR_SELF, before_second_factor=True)
 def second_factor_qr() -> ResponseReturnValue:
-    """The QR code as a picture of its own, for the page may hold no inline one; kept by nobody."""
-    who = actor()
-    if who.has_second_factor:
-        raise NotAllowed(N_("There is no second factor to set up here. Go to your account."))
-    uri = factor.provisioning_uri(uow(), who, platform().settings)
+    """The QR code as a picture of its own, for the page may hold no inline one; kept by nobody.
+
+    There is none before a set-up has begun, and none after it.
+    """
+    uri = factor.provisioning_uri(uow(), actor(), platform().settings)
     picture = io.BytesIO()
     segno.make(uri, error="m").save(
         picture, kind="svg", scale=5, border=4, dark="#000", light="#fff"
