@@ -15,20 +15,32 @@ import re
 import sys
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "dask_platform"
-LANGUAGES = ("nb", "nn")
+LANGUAGES = {"nb": "bokmål", "nn": "nynorsk"}
 METHODS = [("**/static/**", "ignore"), ("**.py", "python"), ("**/templates/**.html", "jinja2")]
 OPTIONS = {"**/templates/**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
 KEYWORDS = {
     "_": None, "_l": None, "N_": None, "gettext": None, "lazy_gettext": None,
     "ngettext": (1, 2), "lazy_ngettext": (1, 2),
 }  # fmt: skip
+HEADER = """\
+# DASK platform: what {owner} says, in {words}. Kept in step by tools/translations.py.
+msgid ""
+msgstr ""
+"Project-Id-Version: DASK platform\\n"
+"Language: {language}\\n"
+"Plural-Forms: nplurals=2; plural=(n != 1);\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+
+"""
 _PLACE = re.compile(r"%\((\w+)\)[sd]")
 
 
@@ -78,15 +90,19 @@ def update() -> int:
             catalog.obsolete.clear()
             written = io.BytesIO()
             write_po(
-                written, catalog, width=100, sort_output=True, no_location=True, omit_header=False
+                written, catalog, width=100, sort_output=True, no_location=True, omit_header=True
             )
             path = po_path(owner, language)
             path.parent.mkdir(parents=True, exist_ok=True)
-            text = written.getvalue().decode("utf-8")
-            # The dates of the header would change with every run.
-            text = re.sub(r'"(POT-Creation|PO-Revision)-Date:.*\n', "", text)
+            text = header(owner, language) + written.getvalue().decode("utf-8")
             path.write_text(text, encoding="utf-8")
     return 0
+
+
+def header(owner: Path, language: str) -> str:
+    """The head of a catalogue. Babel's own has dates, which would change with every run, and places
+    for people and addresses that are nobody's."""
+    return HEADER.format(owner=owner.name, language=language, words=LANGUAGES[language])
 
 
 def check() -> int:
@@ -95,7 +111,10 @@ def check() -> int:
         wanted = extract(owner)
         for language in LANGUAGES:
             known = read(owner, language)
-            where = po_path(owner, language).relative_to(ROOT)
+            path = po_path(owner, language)
+            where = path.relative_to(ROOT)
+            if path.exists() and not path.read_text("utf-8").startswith(header(owner, language)):
+                problems.append(f"{where}: another head than the tool writes")
             for message in wanted:
                 if message.id:
                     problems += [f"{where}: {why}" for why in _faults(message, known)]
@@ -127,17 +146,12 @@ def _disagreements() -> list[str]:
     return problems
 
 
-def _faults(message: object, known: Catalog) -> list[str]:
-    key = message.id  # type: ignore[attr-defined]
+def _faults(message: Message, known: Catalog) -> list[str]:
+    key = message.id
     shown = key if isinstance(key, str) else key[0]
     found = known.get(key)
-    texts = (
-        []
-        if found is None
-        else [found.string]
-        if isinstance(found.string, str)
-        else list(found.string)
-    )
+    said = found.string if found is not None else None
+    texts = [said] if isinstance(said, str) else list(said or ())
     if not texts or not all(texts):
         return [f"no translation of {shown!r}"]
     if found is not None and found.fuzzy:

@@ -33,6 +33,7 @@ LAZY = {
     "settings": "dask_platform.entry.commands:settings",
     "store": "dask_platform.entry.commands:store",
     "unit": "dask_platform.features.identity.cli:unit",
+    "whitelist": "dask_platform.features.whitelists.cli:whitelist",
     "worker": "dask_platform.entry.commands:worker",
 }
 

@@ -1,0 +1,113 @@
+"""``dask-platform whitelist check|decide|diff``: whitelists as files, without a database."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dask_platform.features.whitelists.checks import load_folder
+from dask_platform.features.whitelists.engine import Asked, Decision, Engine
+from dask_platform.features.whitelists.files import Folder
+from dask_platform.kernel.clock import SystemClock, from_oslo
+from dask_platform.security.weburl import MOST_CHARACTERS
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+#: A line longer than this holds no address; it is not even read as JSON.
+MOST_LINE = 8 * MOST_CHARACTERS
+
+
+class Moment(click.ParamType[datetime]):
+    """A time: ``2026-11-22T10:30`` is by the clock on the wall in Norway, unless it has a zone."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            at = datetime.fromisoformat(value)
+            return from_oslo(at) if at.tzinfo is None else at
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time. Write it as 2026-11-22T10:30.", param, ctx)
+
+
+@click.group()
+def whitelist() -> None:
+    """Approved sites as files: check them, ask them, compare them."""
+
+
+@whitelist.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.pass_context
+def check(ctx: click.Context, folder: Path) -> None:
+    """Say everything that is wrong with the rules in DIR, by file and line."""
+    rules = _load(ctx, folder).rules
+    click.echo("1 rule is good." if len(rules) == 1 else f"{len(rules)} rules are good.")
+
+
+@whitelist.command()
+@click.option("--dir", "folder", required=True, type=_FOLDER, help="the folder with the rules")
+@click.option("--unit", help="the unit that asks")
+@click.option("--course", help="the course that it is asked from")
+@click.option("--at", type=Moment(), help="when; now, unless told")
+@click.pass_context
+def decide(
+    ctx: click.Context, folder: Path, unit: str | None, course: str | None, at: datetime | None
+) -> None:
+    """Read addresses from standard input, one JSON string a line; answer one JSON object a line."""
+    found = _load(ctx, folder)
+    engine = Engine.of(one.rule for one in found.rules)
+    asked = Asked(
+        at=at or SystemClock().now(),
+        unit=unit,
+        level=found.levels.get(unit) if unit else None,
+        courses=frozenset((course,) if course else ()),
+    )
+    for url in _lines(sys.stdin.buffer):
+        answer = _told(url, engine.decide(url, asked)) if url is not None else _UNREADABLE
+        click.echo(json.dumps(answer))
+
+
+_UNREADABLE = {
+    "url": None,
+    "decision": "deny",
+    "rule": None,
+    "reason": "bad_line",
+    "canonical": None,
+}
+
+
+def _lines(stream: Iterable[bytes]) -> Iterator[str | None]:
+    """The addresses; None for a line that is no JSON string. Empty lines are passed over."""
+    for line in stream:
+        if not line.strip():
+            continue
+        try:
+            url = json.loads(line) if len(line) <= MOST_LINE else None
+        except (ValueError, RecursionError):
+            url = None
+        yield url if isinstance(url, str) else None
+
+
+def _told(url: str, got: Decision) -> dict[str, str | None]:
+    return {
+        "url": url,
+        "decision": "allow" if got.allowed else "deny",
+        "rule": got.rule,
+        "reason": got.reason,
+        "canonical": got.canonical,
+    }
+
+
+def _load(ctx: click.Context, folder: Path) -> Folder:
+    """The rules, or the end of the command with code 1; problems go to standard error."""
+    found, problems = load_folder(folder, SystemClock().now())
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if found is None:
+        ctx.exit(1)
+    return found
