@@ -42,7 +42,7 @@ DROP = "handins:drop_file"
 QUEUE = "files"
 CLOSED_FILE = N_(
     "The time to hand in is over, so %(file)s was not added. Your text is kept as a draft. Ask "
-    "your teacher for a new deadline."
+    "your teacher what you can do now."
 )
 TAKES_NO_FILES = N_(
     "%(file)s was not added: this assignment takes no files. Write in the text box."
