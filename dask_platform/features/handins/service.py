@@ -40,8 +40,8 @@ from dask_platform.security.policy import authorise
 TEXT_MOST = 100_000  # characters: some forty pages
 
 CLOSED = N_(
-    "The time to hand in is over. Your text is kept as a draft. Ask your teacher for a new "
-    "deadline."
+    "The time to hand in is over. Your text is kept as a draft. Ask your teacher what you "
+    "can do now."
 )
 OTHER_WINDOW = N_(
     "This text was changed in another window after you opened it here. Nothing was overwritten. "
