@@ -64,7 +64,7 @@ def _same_ids(rules: Iterable[Placed]) -> list[Problem]:
 def _hosts(rule: Rule) -> list[str]:
     said = []
     for host in (rule.host, *(one.host for one in rule.helpers)):
-        if is_public_suffix(host):
+        if is_public_suffix(host) and rule.effect is Effect.ALLOW:
             said.append(f"{host} is a public suffix: anybody can have a name below it.")
         strange = strange_letters(host)
         if strange:
@@ -93,6 +93,10 @@ def _ends(placed: Placed, now: datetime) -> list[Problem]:
     today, last = to_oslo(now).date(), placed.rule.expires
     if (last - today).days > LONGEST:
         return [Problem(placed.file, 1, f"It expires {last}. Two years ahead is the most.")]
+    if placed.rule.effect is Effect.DENY:
+        # It goes on closing; only somebody should look at it again.
+        said = f"It was to be looked at again by {last}. It still closes."
+        return [Problem(placed.file, 1, said, warning=True)] if last < today else []
     if last < today:
         return [Problem(placed.file, 1, f"It expired {last}, and opens nothing.", warning=True)]
     if (last - today).days <= REMIND:

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from dask_platform.features.whitelists.checks import load_folder
+from dask_platform.features.whitelists.diff import Request, Way, changes, consequences
 from dask_platform.features.whitelists.engine import Asked, Decision, Engine
 from dask_platform.features.whitelists.files import Folder
 from dask_platform.kernel.clock import SystemClock, from_oslo
@@ -70,6 +71,64 @@ def decide(
     for url in _lines(sys.stdin.buffer):
         answer = _told(url, engine.decide(url, asked)) if url is not None else _UNREADABLE
         click.echo(json.dumps(answer))
+
+
+@whitelist.command()
+@click.argument("old", metavar="A", type=_FOLDER)
+@click.argument("new", metavar="B", type=_FOLDER)
+@click.option(
+    "--requests",
+    type=click.File("rb"),
+    help="requests that were made, one JSON object a line: url, unit, course, at, method",
+)
+@click.pass_context
+def diff(ctx: click.Context, old: Path, new: Path, requests: BinaryIO | None) -> None:
+    """Say what opens and what closes from A to B. Lines begin with + (opens), - (closes) or ~."""
+    before, after = _load(ctx, old), _load(ctx, new)
+    said = changes((one.rule for one in before.rules), (one.rule for one in after.rules))
+    for change in said:
+        click.echo(f"{_SIGNS[change.way]} {change.rule}: {change.english}")
+    if requests is not None:
+        _say_consequences(before, after, list(_made(requests, after)))
+    elif not said:
+        click.echo("Nothing opens and nothing closes.")
+
+
+_SIGNS = {Way.OPENS: "+", Way.CLOSES: "-", Way.ALTERS: "~"}
+
+
+def _say_consequences(before: Folder, after: Folder, made: list[Request]) -> None:
+    engines = [Engine.of(one.rule for one in folder.rules) for folder in (before, after)]
+    got = consequences(engines[0], engines[1], made)
+    for change in got.changes():
+        click.echo(f"{_SIGNS[change.way]} {change.english}")
+    for sign, urls in (("-", got.close), ("+", got.open)):
+        for url, times in urls:
+            click.echo(f"{sign}   {url} ({times} requests)")
+    if not (got.close or got.open):
+        click.echo(f"None of the {len(made)} requests would come out otherwise.")
+
+
+def _made(stream: BinaryIO, folder: Folder) -> Iterator[Request]:
+    """The requests of a file. Raises a usage error that names the first line that is none."""
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        try:
+            one = json.loads(line)
+            unit, course = one.get("unit"), one.get("course")
+            at = datetime.fromisoformat(one["at"])
+            asked = Asked(
+                at=from_oslo(at) if at.tzinfo is None else at,
+                unit=unit,
+                level=folder.levels.get(unit) if unit else None,
+                courses=frozenset((course,) if course else ()),
+            )
+            yield Request(str(one["url"]), asked, str(one.get("method", "GET")))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise click.ClickException(
+                f"line {number} is no request: an object with url and at is wanted"
+            ) from None
 
 
 _UNREADABLE = {

@@ -99,7 +99,7 @@ class _Place:
     """A host that a rule opens, its own or a helper's, with what is asked of each request worked
     out beforehand."""
 
-    __slots__ = ("closed", "forms", "only", "parameters", "paths", "rule")
+    __slots__ = ("closed", "forms", "longest", "only", "parameters", "paths", "rule", "without")
 
     def __init__(self, rule: Rule, helper: Helper | None = None) -> None:
         opened = helper or rule
@@ -108,6 +108,8 @@ class _Place:
         self.paths = opened.paths
         self.only = frozenset[str]() if helper else frozenset(rule.only)
         self.closed = tuple(fold(one) for one in (rule.paths if deny else rule.closed))
+        self.without = () if helper else tuple(fold(one) for one in rule.without)
+        self.longest = rule.longest
         self.parameters = {one.name: one for one in opened.query}
         #: (method, path) → the fields that may stand in the query.
         self.forms: dict[tuple[str, str], dict[str, Parameter]] = {
@@ -186,7 +188,9 @@ def _judge(place: _Place, address: WebAddress, asked: Asked, method: str) -> Rea
     if outside is not None:
         return outside
     path = address.path
-    if place.closed and _closed(place, path):
+    if len(path) > place.longest:
+        return Reason.PATH
+    if (place.closed or place.without) and _closed(place, path):
         return Reason.CLOSED_PATH
     form = place.forms.get((method, path))
     if form is None and path not in place.only and not any(under(path, p) for p in place.paths):
@@ -200,7 +204,9 @@ def _judge(place: _Place, address: WebAddress, asked: Asked, method: str) -> Rea
 
 def _closed(place: _Place, path: str) -> bool:
     folded = fold(path)
-    return any(under(folded, one) for one in place.closed)
+    return any(under(folded, one) for one in place.closed) or any(
+        one in folded for one in place.without
+    )
 
 
 def _outside(rule: Rule, asked: Asked) -> Reason | None:

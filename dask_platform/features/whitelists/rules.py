@@ -209,12 +209,18 @@ class Rule(Part):
     host: str
     subdomains: bool = False
     """Also every host below it."""
-    paths: tuple[str, ...] = Field(default=("/",), min_length=1, max_length=100)
+    paths: tuple[str, ...] = Field(default=("/",), max_length=100)
     """What is open: each with all that lies under it. Upper and lower case differ."""
     only: tuple[str, ...] = Field(default=(), max_length=200)
     """Single pages that are open without what lies under them."""
     closed: tuple[str, ...] = Field(default=(), max_length=100)
     """What stays closed under the paths. Upper and lower case do not differ."""
+    without: tuple[Annotated[str, StringConstraints(min_length=1, max_length=20)], ...] = Field(
+        default=(), max_length=20
+    )
+    """What no path may hold anywhere, such as «:» in a wiki. Upper and lower case do not differ."""
+    longest: int = Field(default=200, ge=1, le=1000)
+    """The most characters of a path. What a path says, the site's log says too."""
     query: tuple[Parameter, ...] = Field(default=(), max_length=30)
     methods: tuple[Literal["GET", "HEAD"], ...] = ("GET", "HEAD")
     types: tuple[Mime, ...] = Field(default=(), max_length=30)
@@ -245,11 +251,15 @@ class Rule(Part):
     def _whole(self) -> Rule:
         if self.author.casefold() == self.reviewer.casefold():
             raise ValueError("The reviewer is the author. Nobody approves their own rule.")
+        if not self.paths and not self.only:
+            raise ValueError("Nothing is opened: give paths, or single pages under only.")
         names = [one.name for one in self.query]
         if len(names) != len(set(names)):
             raise ValueError("A parameter stands twice.")
         if self.effect is Effect.DENY:
-            given = self.model_fields_set & {"forms", "helpers", "query", "hours", "only", "closed"}
+            given = self.model_fields_set & {
+                *("forms", "helpers", "query", "hours", "only", "closed", "without", "longest"),
+            }
             if given:
                 raise ValueError(f"A rule that closes has no {', '.join(sorted(given))}.")
             if not self.examples.refused:

@@ -87,6 +87,8 @@ def _allows(
         return False
     if asked.everything_stopped or rule.id in asked.stopped:
         return False
+    if len(path) > rule.longest:
+        return False
     if any(
         host == helper.host
         and any(_within(path, one) for one in helper.paths)
@@ -98,6 +100,8 @@ def _allows(
     if not _hosted(rule, host):
         return False
     if any(_within(_same(path), _same(one)) for one in rule.closed):
+        return False
+    if any(_same(one) in _same(path) for one in rule.without):
         return False
     for form in rule.forms:
         if form.path == path and form.method == method:

@@ -80,6 +80,28 @@ def test_paths_end_where_segments_end(path: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/wiki/Oslo", "allowed"),
+        ("/wiki/Spesial:S%C3%B8k", "closed_path"),
+        ("/wiki/_SPESIAL:x", "closed_path"),
+        ("/wiki/a%EF%BC%9Ab", "closed_path"),  # a full-width colon
+        ("/wiki/" + "a" * 34, "allowed"),
+        ("/wiki/" + "a" * 35, "path"),
+        ("/om", "allowed"),
+    ],
+)
+def test_what_no_path_may_hold_and_how_long_it_may_be(path: str, reason: str) -> None:
+    said = {"paths": ["/wiki"], "only": ["/om"], "without": [":"], "longest": 40}
+    assert answer(f"https://leksikon.no{path}", **said) == reason
+
+
+def test_single_pages_alone() -> None:
+    assert answer("https://leksikon.no/om", paths=[], only=["/om"]) == "allowed"
+    assert answer("https://leksikon.no/", paths=[], only=["/om"]) == "path"
+
+
+@pytest.mark.parametrize(
     ("query", "open_"),
     [
         ("side=3", True),
@@ -287,6 +309,8 @@ EXTRAS = st.one_of(
     st.tuples(st.just("closed"), st.lists(PATHS.filter(lambda p: p != "/"), max_size=2)),
     st.tuples(st.just("query"), ONE_EACH),
     st.tuples(st.just("query"), ONE_EACH),
+    st.tuples(st.just("without"), st.sampled_from([["b"], ["Å"]])),
+    st.tuples(st.just("longest"), st.sampled_from([1, 3])),
     st.tuples(st.just("scope"), SCOPES),
     st.tuples(st.just("hours"), st.just([{"days": ["mon"], "from": "08:00", "to": "15:00"}])),
     st.tuples(st.just("supervised"), st.just(True)),
