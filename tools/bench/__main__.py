@@ -76,8 +76,9 @@ def _figures(site: Site, seconds: float) -> Any:
     yield first
     at = site.measured
     yield pages("log-in page", site.school, "/login", [], "identity.login")
+    yield pages("course page, student", site.school, at.page, at.students, "courses.item")
     course = f"/classes/{at.class_id}"
-    yield pages("course page, student", site.school, course, at.students, "courses.class_page")
+    yield pages("course's contents", site.school, course, at.students, "courses.class_page")
     work = f"/classes/{at.class_id}/work"
     yield pages("list of a class of 30", site.school, work, [at.teacher], "handins.class_work")
     pieces = [

@@ -45,6 +45,8 @@ class Measured:
 
     class_id: UUID
     teacher: str
+    #: The address of a page of the class's course, without the host.
+    page: str = ""
     students: list[str] = field(default_factory=list)
     #: (token, class, assignment), each to be handed in once.
     work: list[tuple[str, UUID, UUID]] = field(default_factory=list)
@@ -78,6 +80,8 @@ def fill(platform: Platform, content: Path) -> Measured:
             StaffRole(person_id=teacher, unit_id=unit.id, role="teacher", starts_at=_since(now))
         )
         measured = Measured(uuid4(), _session(uow, teacher, now, student=False))
+        page = next(item for item in items if item.kind == "page" and item.aims)
+        measured.page = f"/classes/{measured.class_id}/items/{page.slug}"
         for number in range(CLASSES + 1):
             class_id = measured.class_id if number == 0 else uuid4()
             uow.add(

@@ -17,7 +17,6 @@ from sqlalchemy import (
     String,
     Uuid,
     and_,
-    any_,
     bindparam,
     column,
     func,
@@ -25,7 +24,6 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.courses import policy  # noqa: F401 - registers the grants
@@ -48,7 +46,6 @@ from dask_platform.features.courses.shapes import (
     ClassView,
     ItemView,
     MediaView,
-    PageView,
     StudentView,
 )
 from dask_platform.kernel.actor import Actor
@@ -63,13 +60,11 @@ __all__ = [
     "ClassView",
     "ItemView",
     "MediaView",
-    "PageView",
     "StudentView",
     "class_assignment",
     "class_assignments",
     "class_for_teacher",
     "class_items",
-    "class_page",
     "class_students",
     "class_teachers",
     "class_view",
@@ -98,7 +93,7 @@ NOTHING_HERE = N_("There is nothing here.")
 def my_classes(uow: UnitOfWork, actor: Actor) -> list[ClassView]:
     """The classes the actor teaches or attends, by name; those that have ended come last."""
     found = uow.execute(
-        _CLASSES.where(rows(actor, Permission.COURSE_READ, CourseClass)).order_by(
+        CLASSES.where(rows(actor, Permission.COURSE_READ, CourseClass)).order_by(
             CourseClass.ended_at.is_not(None), CourseClass.name, CourseClass.id
         )
     )
@@ -113,7 +108,7 @@ def class_view(
 ) -> ClassView:
     """The class, where the actor holds ``permission`` over it. Raises ``NotVisible``."""
     row = uow.execute(
-        _CLASSES.where(CourseClass.id == class_id, rows(actor, permission, CourseClass))
+        CLASSES.where(CourseClass.id == class_id, rows(actor, permission, CourseClass))
     ).first()
     if row is None:
         raise NotVisible(NOTHING_HERE)
@@ -125,7 +120,7 @@ def class_for_teacher(uow: UnitOfWork, actor: Actor, class_id: UUID) -> ClassVie
     return class_view(uow, actor, class_id, Permission.CLASS_TEACH)
 
 
-_CLASSES: Select[Any] = (
+CLASSES: Select[Any] = (
     # The columns of ``ClassView``.
     select(
         CourseClass.id,
@@ -149,10 +144,9 @@ AIMS = select(
     CompetenceAim.as_of,
     CompetenceAim.verified,
 ).order_by(CompetenceAim.code)
-# What the page that is read most asks for is built once, because building a statement takes longer
-# than running it, and is one statement, because each costs as much as all of the page's HTML. The
-# policy is asked first, and row security narrows it like any other.
-_ITEMS = (
+# Built once: building it takes longer than running it. The policy is asked first (``wanted_by``),
+# and row security narrows it like any other.
+ITEMS = (
     select(
         Item.id,
         Item.slug,
@@ -183,69 +177,27 @@ _ITEMS = (
     )
     .order_by(Module.position, Module.id, Item.position, Item.id)
 )
-_IN_PAGE = _ITEMS.subquery()
-_PAGE_AIMS = (
-    select(
-        func.jsonb_agg(
-            aggregate_order_by(func.jsonb_build_array(*AIMS.selected_columns), CompetenceAim.code)
-        )
-    )
-    .where(CompetenceAim.course_id == Course.id, CompetenceAim.code == any_(Item.aims))
-    .correlate(Course, Item)
-    .scalar_subquery()
-)
-_PAGE = (
-    _CLASSES.add_columns(
-        Item.id, Item.slug, Item.title, Item.kind, Item.published, Item.body_html,
-        _PAGE_AIMS,
-        select(func.jsonb_agg(func.jsonb_build_array(*_IN_PAGE.c))).scalar_subquery(),
-    )
-    .join(Item, Item.course_id == CourseClass.course_id)
-    .where(
-        CourseClass.id == bindparam("in_class"),
-        Item.slug == bindparam("slug"),
-        Item.removed.is_(False),
-        Item.published | bindparam("drafts", type_=Boolean()),
-    )
-)  # fmt: skip
 
 
 def class_items(uow: UnitOfWork, actor: Actor, class_id: UUID) -> list[ItemView]:
     """The class's pages and assignments in the course's order; drafts for its teachers only."""
-    wanted = _wanted(actor, class_id)
+    wanted = wanted_by(actor, class_id)
     if wanted is None:
         return []
-    found: Result[Any] = uow.execute(_ITEMS, {**wanted, "reader": actor.person_id})
+    found: Result[Any] = uow.execute(ITEMS, wanted)
     return [ItemView(*tuple(row)) for row in found]
 
 
-def class_page(uow: UnitOfWork, actor: Actor, class_id: UUID, slug: str) -> PageView:
-    """A page with its class, its competence aims and the table of contents, in one statement.
-
-    Raises ``NotVisible`` for another class's page, a draft to a student, and what is withdrawn.
-    """
-    wanted = _wanted(actor, class_id)
-    row = (
-        uow.execute(_PAGE, {**wanted, "reader": actor.person_id, "slug": slug}).first()
-        if wanted
-        else None
-    )
-    if row is None:
-        raise NotVisible(NOTHING_HERE)
-    *head, item_id, item_slug, title, kind, published, body_html, aims, contents = row
-    return PageView(
-        ClassView(*head), item_id, item_slug, title, kind, published, body_html,
-        [AimView.from_json(*one) for one in aims or ()],
-        [ItemView.from_json(*one) for one in contents or ()],
-    )  # fmt: skip
-
-
-def _wanted(actor: Actor, class_id: UUID) -> dict[str, Any] | None:
-    """What ``_ITEMS`` and ``_PAGE`` ask for alike; None where the actor may not read the class."""
+def wanted_by(actor: Actor, class_id: UUID) -> dict[str, Any] | None:
+    """The parameters of ``ITEMS``; None where the actor may not read the class."""
     group = CourseClass(id=class_id)
     if not permits(actor, Permission.COURSE_READ, group):
         return None
-    return {"in_class": class_id, "drafts": permits(actor, Permission.CLASS_TEACH, group)}
+    return {
+        "in_class": class_id,
+        "reader": actor.person_id,
+        "drafts": permits(actor, Permission.CLASS_TEACH, group),
+    }
 
 
 def course_aims(uow: UnitOfWork, course_id: UUID, codes: list[str]) -> list[AimView]:

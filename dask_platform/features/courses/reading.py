@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.courses.models import CourseClass, Reading
-from dask_platform.features.courses.queries import PageView
+from dask_platform.features.courses.shapes import PageView
 from dask_platform.kernel.actor import Actor
 from dask_platform.security.permissions import Permission
 from dask_platform.security.policy import permits

@@ -146,6 +146,15 @@ class StudentView:
 
 
 @dataclass(frozen=True, slots=True)
+class OverviewView:
+    """A class as its first page has it."""
+
+    in_class: ClassView
+    teachers: list[StudentView]
+    contents: list[ItemView]
+
+
+@dataclass(frozen=True, slots=True)
 class MediaView:
     storage_key: str
     mime: str

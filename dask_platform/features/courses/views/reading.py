@@ -9,7 +9,7 @@ from flask import Response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from dask_platform.features.courses import queries
+from dask_platform.features.courses import class_pages, queries
 from dask_platform.features.courses.models import CourseClass, ItemKind
 from dask_platform.features.courses.reading import mark_read
 from dask_platform.features.courses.rendering import place_links
@@ -42,21 +42,22 @@ def my_classes() -> str:
 def class_page(class_id: UUID) -> str:
     """A course as a class has it: its pages and assignments, what is read, what is due."""
     work, who = uow(), actor()
-    in_class = queries.class_view(work, who, class_id)
-    items = queries.class_items(work, who, class_id)
-    pages = [item for item in items if item.is_page and item.published]
+    overview = class_pages.class_overview(work, who, class_id)
+    pages = [item for item in overview.contents if item.is_page and item.published]
     return render_template(
         "courses/class_page.html",
-        in_class=in_class,
-        teachers=queries.class_teachers(work, who, class_id),
+        in_class=overview.in_class,
+        teachers=overview.teachers,
         modules=[
             (title, list(found))
-            for (_id, title), found in groupby(items, lambda i: (i.module_id, i.module_title))
+            for (_id, title), found in groupby(
+                overview.contents, lambda i: (i.module_id, i.module_title)
+            )
         ],
         pages=len(pages),
         pages_read=sum(page.read for page in pages),
         teaching=permits(who, Permission.CLASS_TEACH, CourseClass(id=class_id)),
-        crumbs=class_crumbs(in_class),
+        crumbs=class_crumbs(overview.in_class),
     )
 
 
@@ -65,7 +66,7 @@ def class_page(class_id: UUID) -> str:
 def item(class_id: UUID, slug: str) -> str | AnyResponse:
     """A page of the course, read in the class. An assignment is the hand-ins' page."""
     work, who = uow(), actor()
-    page = queries.class_page(work, who, class_id, slug)
+    page = class_pages.class_page(work, who, class_id, slug)
     if page.kind == ItemKind.ASSIGNMENT:
         return redirect(url_for("handins.assignment", class_id=class_id, item_id=page.item_id), 303)
     mark_read(work, who, page, platform().clock.now())
