@@ -1,12 +1,10 @@
-"""Databases for tests: templates made once a worker, a fresh copy for each test that asks."""
+"""Databases for tests: templates made once a worker, a copy as good as new for each test."""
 
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -14,39 +12,9 @@ import psycopg.sql
 import pytest
 
 from dask_platform.db import migrate
+from tests.databases import Template
 from tests.services.postgres import PostgresServer
 from tests.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A database that is copied and never written to."""
-
-    server: PostgresServer
-    name: str
-
-    @contextmanager
-    def copy(self) -> Iterator[str]:
-        """The name of a copy, dropped at the end whoever is still connected."""
-        name = f"t_{uuid.uuid4().hex}"
-        self.copy_as(name)
-        try:
-            yield name
-        finally:
-            self._run("DROP DATABASE {} WITH (FORCE)", name)
-
-    def copy_as(self, name: str) -> None:
-        """A copy that stays until the server ends."""
-        # Copying files is four times faster than writing the copy through the log.
-        self._run(
-            "CREATE DATABASE {} OWNER dask_owner TEMPLATE {} STRATEGY file_copy", name, self.name
-        )
-
-    def _run(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self.server.dsn(), autocommit=True) as connection:
-            connection.execute(
-                psycopg.sql.SQL(statement).format(*(psycopg.sql.Identifier(n) for n in names))
-            )
 
 
 def _worker() -> str:
@@ -54,7 +22,7 @@ def _worker() -> str:
 
 
 @pytest.fixture(scope="session")
-def template(postgres_server: PostgresServer) -> Template:
+def template(postgres_server: PostgresServer) -> Iterator[Template]:
     """Migrated and empty."""
     name = f"template_{_worker()}"
     with psycopg.connect(postgres_server.dsn(), autocommit=True) as connection:
@@ -68,16 +36,20 @@ def template(postgres_server: PostgresServer) -> Template:
             )
         )
     migrate.upgrade(postgres_server.url(name, "dask_owner"))
-    return Template(postgres_server, name)
+    with closing(Template(postgres_server, name)) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
-def school_template(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+def school_template(
+    template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Template]:
     """The same with the small school in it, so that no test waits for it to be built."""
     name = f"school_{_worker()}"
     template.copy_as(name)
     World(template.server, name, tmp_path_factory.mktemp("school")).close()
-    return Template(template.server, name)
+    with closing(Template(template.server, name)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -31,7 +31,6 @@ from uuid import UUID, uuid4
 
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
-from jinja2.bccache import Bucket, BytecodeCache
 from pydantic import SecretStr
 from sqlalchemy import text
 from werkzeug.test import TestResponse
@@ -67,6 +66,8 @@ from dask_platform.security.passwords import CHEAP, PasswordHasher
 from dask_platform.web import sessions
 from dask_platform.web.platform import Platform
 from dask_platform.web.requests import DaskFlask
+from tests.applications import LentApp
+from tests.databases import COPIES, Copy
 from tests.services.postgres import PostgresServer
 
 PASSWORD = "riktig hest batteri stift"
@@ -86,23 +87,6 @@ PEOPLE: dict[str, tuple[str, str | None]] = {
     "olga": ("nord", "operator"),
 }
 CLASSES = {"nord": ("Norsk nord", "tora", ("anna", "bo")), "sor": ("Norsk sør", "siri", ("cem",))}
-
-
-class CompiledTemplates(BytecodeCache):
-    """Templates compiled once a process: every test has an application of its own."""
-
-    def __init__(self) -> None:
-        self._code: dict[tuple[str, str], bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if code := self._code.get((bucket.key, bucket.checksum)):
-            bucket.bytecode_from_string(code)
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._code[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
-
-
-TEMPLATES = CompiledTemplates()
 
 
 class Client(FlaskClient):
@@ -134,12 +118,16 @@ class World:
             **settings,
         )
         FilesystemStore(self.settings.files_folder).ensure_folder()
+        # What an earlier world left for one with the same database and settings.
+        self._copy = COPIES.get(database) or Copy.of_one_world(server, database)
+        self._kind = repr(sorted(settings.items()))
+        self._lent: LentApp | None = self._copy.apps.pop(self._kind, None)
         self.platform = self._platform("dask_web")
+        if self._lent is not None:
+            self.platform = self._lent.lend(self.platform)
+        self._making = Lock()
         self.directory = MemoryDirectory()
         self.ids: dict[str, UUID] = {}
-        self._stack = ExitStack()
-        self._app: DaskFlask | None = None
-        self._making = Lock()
         with self.owner() as uow:
             if uow.scalar(text("SELECT count(*) FROM person")) == 0:
                 self._people(uow)
@@ -150,15 +138,12 @@ class World:
 
     @property
     def app(self) -> DaskFlask:
+        """The application, as good as new and with this world's platform."""
         # Tests ask for it from several threads at once; Werkzeug's rules cannot be compiled so.
         with self._making:
-            if self._app is None:
-                from dask_platform.entry.school import make_school
-
-                self._app = make_school(self.platform)
-                self._app.jinja_env.bytecode_cache = TEMPLATES
-                self._app.test_client_class = Client
-            return self._app
+            if self._lent is None:
+                self._lent = LentApp(self.platform, Client)
+            return self._lent.app
 
     def id(self, name: str) -> UUID:
         """The id of a person, unit, class (``class nord``), item (``les``) or other named thing."""
@@ -223,21 +208,13 @@ class World:
     @contextmanager
     def owner(self) -> Iterator[UnitOfWork]:
         """A transaction as the owner of the tables, who sees everything."""
-        database = self._database("dask_owner")
-        try:
-            with database.work() as uow:
-                yield uow
-        finally:
-            database.dispose()
+        with self._database("dask_owner").work() as uow:
+            yield uow
 
     @contextmanager
     def worker(self) -> Iterator[Platform]:
         """The platform as the job worker has it."""
-        platform = self._platform("dask_worker")
-        try:
-            yield platform
-        finally:
-            platform.database.dispose()
+        yield self._platform("dask_worker")
 
     def connect(self, role: str) -> Any:
         """A raw psycopg connection as ``role``; the caller closes it."""
@@ -260,14 +237,24 @@ class World:
     def url(self, role: str = "dask_web") -> str:
         return self.server.url(self.database_name, role)
 
+    def disconnect(self) -> None:
+        """As when the platform is stopped: nobody is connected until somebody asks something."""
+        self._copy.disconnect()
+
     def close(self) -> None:
-        self.platform.database.dispose()
-        self._stack.close()
+        """Leave to the next world what it may use."""
+        if self._lent is not None and self._lent.take_back():
+            self._copy.apps[self._kind] = self._lent
+        elif self._lent is not None:
+            # Statements are counted once for each application made for these connections.
+            self._copy.forget("dask_web", self._kind)
+        if self._copy.name not in COPIES:
+            self._copy.close()
 
     # -- how it is made ----------------------------------------------------------------
 
     def _database(self, role: str) -> Database:
-        return Database(self.server.url(self.database_name, role), pool=12)
+        return self._copy.database(role, self._kind)
 
     def _platform(self, role: str) -> Platform:
         return Platform(

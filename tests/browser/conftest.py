@@ -1,4 +1,4 @@
-"""One Chromium a worker, one served school a module."""
+"""One Chromium and one served school a module."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tests.browser.site import CHROMIUM, FLAGS, Site, served
 from tests.world import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Gone with the module: while Playwright runs, nothing else may have an event loop here."""
     if not CHROMIUM.exists():
         pytest.fail(f"{CHROMIUM} is missing. Install the Debian package chromium.", pytrace=False)
     with sync_playwright() as playwright:

@@ -122,7 +122,7 @@ def school(world: World, places: Places) -> Place:
     place = places.of(world.database_name, "old")
     fill(world, place)
     # The platform is stopped while somebody restores; here, its connections.
-    world.platform.database.dispose()
+    world.disconnect()
     return place
 
 

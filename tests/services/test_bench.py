@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.conftest import LONG_FILES
 from tests.services.base import Facts, Service, ServiceError, find_program, free_port
 from tests.services.clamav import Clamd
 from tests.services.client import Services
@@ -142,6 +143,8 @@ def test_a_run_that_is_ended_leaves_nothing(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # A run in the background of a script was told to ignore Ctrl-C and would pass that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as inner,
     ):
         assert soon((tmp_path / "pid").exists)
@@ -177,3 +180,9 @@ def test_postgres_answers_by_url_parts(postgres_server: PostgresServer) -> None:
     with psycopg.connect(postgres_server.dsn()) as connection:
         row = connection.execute("SELECT current_user, current_setting('listen_addresses')")
         assert row.fetchone() == ("postgres", "")
+
+
+def test_the_files_that_are_run_first_exist() -> None:
+    tests = Path(__file__).parents[1]
+    gone = [name for name in LONG_FILES if not (tests / name).exists()]
+    assert not gone, f"{gone}: mend LONG_FILES in tests/conftest.py. `--durations=0` says what is."

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
-    ColumnElement,
     Result,
     Select,
     String,
@@ -216,11 +215,12 @@ def class_assignment(
 
     Raises ``NotVisible`` for an outsider of the class, and for a draft to students.
     """
-    row = uow.execute(
-        _assignments(actor, Item.body_html, withdrawn=withdrawn).where(
-            CourseClass.id == class_id, Item.id == item_id
-        )
-    ).first()
+    wanted = wanted_by(actor, class_id)
+    row = (
+        uow.execute(_ASSIGNMENT, {**wanted, "item": item_id, "withdrawn": withdrawn}).first()
+        if wanted
+        else None
+    )
     if row is None:
         raise NotVisible(NOTHING_HERE)
     return _assignment(row)
@@ -230,12 +230,24 @@ def class_assignments(
     uow: UnitOfWork, actor: Actor, class_id: UUID, *, withdrawn: bool = False
 ) -> list[AssignmentView]:
     """The class's assignments in the course's order, without their text. Empty for an outsider."""
-    return _assignment_list(uow, actor, CourseClass.id == class_id, withdrawn)
+    wanted = wanted_by(actor, class_id)
+    if wanted is None:
+        return []
+    found: Result[Any] = uow.execute(_ASSIGNMENTS, {**wanted, "withdrawn": withdrawn})
+    return [_assignment(row) for row in found]
 
 
 def my_assignments(uow: UnitOfWork, actor: Actor) -> list[AssignmentView]:
     """The assignments of all classes taught or attended, by class, in one statement."""
-    return _assignment_list(uow, actor, CourseClass.ended_at.is_(None), False)
+    found = uow.execute(
+        _in_order(_assignments(literal("").label("body"))).where(
+            rows(actor, Permission.COURSE_READ, CourseClass),
+            Item.published | rows(actor, Permission.CLASS_TEACH, CourseClass),
+            Item.removed.is_(False),
+            CourseClass.ended_at.is_(None),
+        )
+    )
+    return [_assignment(row) for row in found]
 
 
 def class_students(uow: UnitOfWork, actor: Actor, class_id: UUID) -> list[StudentView]:
@@ -299,18 +311,8 @@ def media(uow: UnitOfWork, actor: Actor, media_id: UUID, name: str) -> MediaView
     return MediaView(*row)
 
 
-def _published_or_taught(actor: Actor) -> ColumnElement[bool]:
-    return Item.published | rows(actor, Permission.CLASS_TEACH, CourseClass)
-
-
-def _deadline() -> ColumnElement[bool]:
-    return and_(Deadline.class_id == CourseClass.id, Deadline.item_id == Item.id)
-
-
-def _assignments(actor: Actor, body: Any, *, withdrawn: bool) -> Select[Any]:
-    shown = [rows(actor, Permission.COURSE_READ, CourseClass), _published_or_taught(actor)]
-    if not withdrawn:
-        shown.append(Item.removed.is_(False))
+def _assignments(body: Any) -> Select[Any]:
+    """Every assignment in every class, with the columns of ``AssignmentView``. Nobody's yet."""
     return (
         select(
             CourseClass.id,
@@ -336,20 +338,29 @@ def _assignments(actor: Actor, body: Any, *, withdrawn: bool) -> Select[Any]:
         .join_from(CourseClass, Course, Course.id == CourseClass.course_id)
         .join(Item, Item.course_id == Course.id)
         .join(Module, Module.id == Item.module_id)
-        .outerjoin(Deadline, _deadline())
-        .where(Item.kind == ItemKind.ASSIGNMENT, *shown)
+        .outerjoin(Deadline, and_(Deadline.class_id == CourseClass.id, Deadline.item_id == Item.id))
+        .where(Item.kind == ItemKind.ASSIGNMENT)
     )
 
 
-def _assignment_list(
-    uow: UnitOfWork, actor: Actor, which: ColumnElement[bool], withdrawn: bool
-) -> list[AssignmentView]:
-    found = uow.execute(
-        _assignments(actor, literal("").label("body"), withdrawn=withdrawn)
-        .where(which)
-        .order_by(CourseClass.name, CourseClass.id, Module.position, Item.position, Item.id)
+def _in_order(statement: Select[Any]) -> Select[Any]:
+    return statement.order_by(
+        CourseClass.name, CourseClass.id, Module.position, Item.position, Item.id
     )
-    return [_assignment(row) for row in found]
+
+
+def _of_class(statement: Select[Any]) -> Select[Any]:
+    """Narrowed by the parameters of ``wanted_by``, and by ``withdrawn``."""
+    return statement.where(
+        CourseClass.id == bindparam("in_class"),
+        Item.published | bindparam("drafts", type_=Boolean()),
+        Item.removed.is_(False) | bindparam("withdrawn", type_=Boolean()),
+    )
+
+
+# Built once, as ``ITEMS`` is.
+_ASSIGNMENT = _of_class(_assignments(Item.body_html)).where(Item.id == bindparam("item"))
+_ASSIGNMENTS = _in_order(_of_class(_assignments(literal("").label("body"))))
 
 
 def _assignment(row: Any) -> AssignmentView:
