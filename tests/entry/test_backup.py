@@ -245,7 +245,9 @@ def test_a_restored_school_is_as_well_guarded_as_before(
     def walls(place: Place) -> list[list[str]]:
         queries = (
             "SELECT tablename, policyname, roles::text, cmd, qual, with_check FROM pg_policies",
-            "SELECT relname, relrowsecurity::text, relforcerowsecurity::text, relacl::text,"
+            # No list of rights is the owner's alone: the same as one that says so.
+            "SELECT relname, relrowsecurity::text, relforcerowsecurity::text,"
+            " coalesce(relacl, acldefault('r', relowner))::text,"
             " relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace",
             "SELECT oid::regprocedure::text, prosecdef::text, proacl::text, proowner::regrole::text"
             " FROM pg_proc WHERE pronamespace = 'public'::regnamespace",

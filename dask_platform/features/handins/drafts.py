@@ -60,19 +60,20 @@ def open_draft(
         .limit(1)
         .execution_options(populate_existing=True)
     ).one_or_none()
-    if last is not None and not (again and last.state == AttemptState.RETURNED):
+    if last is None or (again and last.state == AttemptState.RETURNED):
+        uow.execute(
+            insert(Attempt)
+            .values(
+                id=new_id(), class_id=assignment.class_id, item_id=assignment.item_id,
+                person_id=actor.person_id, number=last.number + 1 if last else 1,
+                state=AttemptState.DRAFT, text=last.text if last else "", started_at=now,
+                saved_at=now, late=False, file_count=0, scan_state=ScanState.CLEAN, version=1,
+            )
+            .on_conflict_do_nothing()
+        )  # fmt: skip
+    elif last.state != AttemptState.DRAFT:
         raise Closed(HANDED_IN_ALREADY)
-    uow.execute(
-        insert(Attempt)
-        .values(
-            id=new_id(), class_id=assignment.class_id, item_id=assignment.item_id,
-            person_id=actor.person_id, number=last.number + 1 if last else 1,
-            state=AttemptState.DRAFT, text=last.text if last else "", started_at=now,
-            saved_at=now, late=False, file_count=0, scan_state=ScanState.CLEAN, version=1,
-        )
-        .on_conflict_do_nothing()
-    )  # fmt: skip
-    # Somebody else (a second click) may have made it in the same moment, and even handed it in.
+    # A second click may have made it since we looked, or in the same moment, and even handed it in.
     found = existing_draft(uow, actor, assignment)
     if found is None:
         raise Closed(HANDED_IN_ALREADY)
