@@ -7,7 +7,9 @@ it says what is wrong and what to do next, and never carries data about anybody 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+from dask_platform.kernel.messages import N_
 
 
 class DaskError(Exception):
@@ -105,6 +107,68 @@ class AccountRefused(DaskError):
     def __init__(self, reason: str, /) -> None:
         super().__init__("This account cannot log in. Speak to your school or to the operator.")
         self.reason = reason
+
+
+class UpstreamError(DaskError):
+    """A page from outside cannot be had. ``reason`` says exactly why, for the log only: it may name
+    addresses and repeat what a stranger's server said."""
+
+    sentence: ClassVar[str] = N_("This page cannot be fetched now.")
+
+    def __init__(self, reason: str, /) -> None:
+        super().__init__(self.sentence)
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reason!r})"
+
+
+class UpstreamUnavailable(UpstreamError, Unavailable):
+    """The site does not answer, or broke off."""
+
+    sentence = N_("The site does not answer. Try again later.")
+
+
+class UpstreamTimeout(UpstreamUnavailable):
+    """The site was slower than the limits allow."""
+
+    sentence = N_("The site takes too long to answer. Try again later.")
+
+
+class UpstreamNameUnknown(UpstreamUnavailable):
+    """The site's name leads to no address, or nobody says to which."""
+
+    sentence = N_("The site cannot be found now. Try again later.")
+
+
+class UpstreamAddressRefused(UpstreamError):
+    """The site's name leads, also, to a place that the platform must not connect to."""
+
+    sentence = N_("The site's address leads to a place that is not open. Tell a member of staff.")
+
+
+class UpstreamCertificateRefused(UpstreamError):
+    """Who answers cannot prove to be the site, or cannot encrypt well enough."""
+
+    sentence = N_("The site could not prove who it is, so nothing was fetched.")
+
+
+class UpstreamAnswerRefused(UpstreamError):
+    """The answer breaks the rules of HTTP, or is packed in a way that is not taken."""
+
+    sentence = N_("The site's answer could not be read safely, so it was not fetched.")
+
+
+class UpstreamTooLarge(UpstreamError):
+    """The answer is larger than its rule allows, or unpacks to far more than was sent."""
+
+    sentence = N_("This page or file is larger than what is allowed from the site.")
+
+
+class UpstreamStopped(UpstreamError):
+    """The caller asked to stop in the middle."""
+
+    sentence = N_("This has been stopped by the school.")
 
 
 class ConfigurationError(DaskError):

@@ -6,10 +6,11 @@ contract suite under ``tests/contracts`` that runs against each adapter and each
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import BinaryIO, Protocol
+from types import TracebackType
+from typing import BinaryIO, Literal, Protocol, Self
 
 
 class Clock(Protocol):
@@ -132,4 +133,109 @@ class Directory(Protocol):
 
     def check(self) -> None:
         """Raise ``DirectoryUnavailable`` unless a server answers the service account."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """What is asked of a site outside. It names everything that may differ between two requests:
+    all other headers are the installation's, always the same.
+
+    ``url`` is the canonical text of an address that has been decided on. ``span`` is one range, the
+    first and the last byte, counted from 0, the last included; None as the last means to the end.
+    ``cookie`` is the whole ``Cookie`` header, from the student's jar for this site; ``etag`` goes
+    out as ``If-None-Match`` and comes from the broker's own cache. ``form`` is the body of a POST,
+    already in the encoding of forms (``a=1&b=2``), and only of a POST.
+    """
+
+    url: str
+    method: Literal["GET", "HEAD", "POST"] = "GET"
+    span: tuple[int, int | None] | None = None
+    cookie: str | None = None
+    etag: str | None = None
+    form: bytes | None = None
+
+
+class UpstreamResponse(Protocol):
+    """An answer whose head has been read. Iterate ``body`` to the end or call ``close``; as a
+    context manager it closes itself.
+
+    ``headers`` has lower-case names and holds no others than ``UPSTREAM_HEADERS``. The body comes
+    unpacked; ``content-length`` is given only where it is the length of what ``body`` yields (or,
+    for HEAD, would yield). A redirect is an answer like another: nobody has followed it.
+    """
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def set_cookies(self) -> tuple[str, ...]:
+        """The values of ``Set-Cookie``, in their order, for the jar."""
+        ...
+
+    @property
+    def body(self) -> Iterator[bytes]:
+        """Chunks of 1 byte to 64 KiB. Raises the errors of ``Upstream.fetch``."""
+        ...
+
+    def close(self) -> None:
+        """Drop what has not been read. May be called again."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+#: What passes of the headers of an answer, beside ``Set-Cookie``. All else is dropped.
+UPSTREAM_HEADERS = frozenset(
+    {
+        "accept-ranges",
+        "age",
+        "cache-control",
+        "content-length",
+        "content-range",
+        "content-type",
+        "date",
+        "etag",
+        "expires",
+        "last-modified",
+        "location",
+        "vary",
+    }
+)
+
+
+class Upstream(Protocol):
+    """The approved sites outside. It decides nothing about rules: the caller has."""
+
+    def fetch(
+        self,
+        request: UpstreamRequest,
+        *,
+        largest: int,
+        seconds: float,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> UpstreamResponse:
+        """Send the request and read the head of the answer.
+
+        ``largest`` is the most bytes that the body may have, unpacked. ``seconds`` is for all of
+        it, from the name to the last byte of the body. ``stopped`` is asked before each chunk and
+        several times a second while waiting, and must be quick; once it says True, nothing more
+        comes.
+
+        Raises, here or from ``body``: ``UpstreamAddressRefused`` (before anything is sent, also for
+        a url that is not canonical), ``UpstreamNameUnknown``, ``UpstreamUnavailable``,
+        ``UpstreamTimeout``, ``UpstreamCertificateRefused``, ``UpstreamAnswerRefused``,
+        ``UpstreamTooLarge``, ``UpstreamStopped``. ``ValueError`` for a request that no caller
+        should make (a form without POST, a line break in a cookie).
+        """
         ...

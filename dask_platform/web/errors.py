@@ -33,6 +33,7 @@ STATUS: dict[type[errors.DaskError], int] = {
     errors.Throttled: 429,
     errors.ScanRefused: 409,
     errors.Unavailable: 503,
+    errors.UpstreamError: 502,
     errors.FileCorrupt: 500,
     errors.ConfigurationError: 500,
 }

@@ -165,9 +165,7 @@ class UpstreamContract:
 
     def test_a_name_that_nobody_knows(self, upstream: Upstream, put: Put) -> None:
         with pytest.raises(UpstreamNameUnknown):
-            upstream.fetch(
-                UpstreamRequest("https://unknown.example/"), largest=MIB, seconds=10
-            )
+            upstream.fetch(UpstreamRequest("https://unknown.example/"), largest=MIB, seconds=10)
 
     @pytest.mark.parametrize(
         "url",

@@ -11,6 +11,8 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tools.bench import decide
+from tools.bench.decide import Decided
 from tools.bench.load import HandIns, Pages, Result, Target, measure
 from tools.bench.site import THREADS, WORKERS, Site, running
 
@@ -46,15 +48,16 @@ def main() -> int:
         with running() as site:
             figures = list(_figures(site, arguments.seconds))
             memory = site.peak_memory()
+        decided = decide.figures()
     except KeyboardInterrupt:
         return 1
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     if arguments.json:
-        print(json.dumps(_report(figures, memory), indent=1))
+        print(json.dumps(_report(figures, memory, decided), indent=1))
     else:
-        _print(figures, memory)
+        _print(figures, memory, decided)
     return 0
 
 
@@ -131,7 +134,9 @@ def _check(name: str, result: Result) -> None:
         raise BenchError(f"{name}: only {len(result.seconds)} turns; measure longer (--seconds)")
 
 
-def _aims(figures: list[Figure], memory: list[int]) -> list[tuple[str, bool, str]]:
+def _aims(
+    figures: list[Figure], memory: list[int], decided: list[Decided]
+) -> list[tuple[str, bool, str]]:
     by_name = {figure.name: figure for figure in figures}
     page, hand_in = by_name["course page, student"], by_name["hand-in of 1 MiB"]
     most = max(memory)
@@ -156,10 +161,18 @@ def _aims(figures: list[Figure], memory: list[int]) -> list[tuple[str, bool, str
             most < MEMORY_MOST,
             f"{most / MIB:.0f} MB",
         ),
+        *(
+            (
+                f"a decision among {one.rules:,} rules in {decide.AIMS[one.rules]:.0f} µs or less",
+                one.decide <= decide.AIMS[one.rules],
+                f"{one.decide:.1f} µs",
+            )
+            for one in decided
+        ),
     ]
 
 
-def _report(figures: list[Figure], memory: list[int]) -> dict[str, Any]:
+def _report(figures: list[Figure], memory: list[int], decided: list[Decided]) -> dict[str, Any]:
     return {
         "workers": WORKERS,
         "threads": THREADS,
@@ -167,13 +180,15 @@ def _report(figures: list[Figure], memory: list[int]) -> dict[str, Any]:
         "processors": os.cpu_count(),
         "figures": [asdict(figure) for figure in figures],
         "peak_memory_bytes": memory,
+        "decided": [asdict(one) for one in decided],
         "aims": [
-            {"aim": aim, "met": met, "is": value} for aim, met, value in _aims(figures, memory)
+            {"aim": aim, "met": met, "is": value}
+            for aim, met, value in _aims(figures, memory, decided)
         ],
     }
 
 
-def _print(figures: list[Figure], memory: list[int]) -> None:
+def _print(figures: list[Figure], memory: list[int], decided: list[Decided]) -> None:
     print(
         f"gunicorn {WORKERS} workers x {THREADS} threads, PostgreSQL, nginx with TLS and "
         f"{CONNECTIONS} clients together on {os.cpu_count()} processors\n"
@@ -187,8 +202,13 @@ def _print(figures: list[Figure], memory: list[int]) -> None:
         )
     print("\na hand-in is four requests: the file, the last step, «hand in», the receipt")
     print("peak memory of the workers: " + ", ".join(f"{one / MIB:.0f} MB" for one in memory))
+    for one in decided:
+        print(
+            f"a decision among {one.rules:,} rules: {one.decide:.1f} µs, of which the parser of "
+            f"addresses alone {one.reading:.1f} µs"
+        )
     print()
-    for aim, met, value in _aims(figures, memory):
+    for aim, met, value in _aims(figures, memory, decided):
         print(f"{'met   ' if met else 'MISSED'}  {aim}: {value}")
 
 
