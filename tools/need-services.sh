@@ -3,9 +3,9 @@
 # otherwise named.
 set -eu
 declare -A package=([slapd]=slapd [slapadd]=slapd [clamd]=clamav-daemon [nginx]=nginx
-  [chromium]=chromium [pg_isready]='')
+  [chromium]=chromium [squid]=squid-openssl [pg_isready]='')
 wanted=("${@:-}")
-[ -n "${wanted[*]}" ] || wanted=(slapd slapadd clamd nginx chromium)
+[ -n "${wanted[*]}" ] || wanted=(slapd slapadd clamd nginx chromium squid)
 missing=()
 PATH=$PATH:/usr/sbin:/sbin
 for program in "${wanted[@]}"; do

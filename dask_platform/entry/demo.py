@@ -28,6 +28,7 @@ from dask_platform.db import migrate
 from dask_platform.db.embedded import DATABASE, EmbeddedPostgres, children_die_with_me
 from dask_platform.entry import ROOT
 from dask_platform.entry.demo_people import accounts
+from dask_platform.entry.demo_site.serve import CA, HOST, certify
 from dask_platform.kernel.errors import Unavailable
 from dask_platform.kernel.settings import Settings, load_settings
 
@@ -42,11 +43,15 @@ class _StopError(Exception):
 @click.command()
 def demo() -> None:
     """Serve a school with people, courses and work in it, on http://localhost:8000 (PORT)."""
-    port = _port()
+    port, site_port = _port(), _free_port()
+    home = Path(os.environ.get("DASK_HOME") or ".dask").resolve()
     # Here, so that the children read the same settings.
     os.environ.update(
         DASK_ENV="demo",
-        DASK_HOME=str(Path(os.environ.get("DASK_HOME") or ".dask").resolve()),
+        DASK_HOME=str(home),
+        DASK_RESOURCES_URL=f"http://ressurs.localhost:{port}",
+        DASK_UPSTREAM_CA_FILE=str(home / "site" / CA),
+        DASK_UPSTREAM_FIXED=f"{HOST}=127.0.0.1:{site_port}",
         DASK_BIND=f"127.0.0.1:{port}",
         DASK_PUBLIC_URL=f"http://localhost:{port}",
         DASK_HEALTH_BIND=f"127.0.0.1:{_free_port()}",
@@ -57,12 +62,13 @@ def demo() -> None:
     signal.signal(signal.SIGINT, _on_signal)
     try:
         with _only_one(settings.home), ExitStack() as stack:
-            _serve(settings, port, stack)
+            certify(home / "site")
+            _serve(settings, port, site_port, stack)
     except _StopError:
         return
 
 
-def _serve(settings: Settings, port: int, stack: ExitStack) -> None:
+def _serve(settings: Settings, port: int, site_port: int, stack: ExitStack) -> None:
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(settings.home))}
     database = EmbeddedPostgres(settings.home)
     # The server takes longest to load, so it begins first: it asks the database nothing before its
@@ -70,12 +76,14 @@ def _serve(settings: Settings, port: int, stack: ExitStack) -> None:
     stack.callback(database.stop)
     gunicorn = ["-m", "gunicorn", "-c", str(ROOT / "infra" / "gunicorn.conf.py")]
     server = _child([*gunicorn, "dask_platform.entry.wsgi:app"], environment, stack)
+    website = ["-m", "dask_platform.entry.demo_site.serve", str(settings.home / "site")]
+    site = _child([*website, str(site_port)], environment, stack)
     database.start()
     migrate.ensure_roles(database.url(database="postgres"))
     database.create_database(DATABASE)
     _fill(settings, database)
     worker = _child(["-m", "dask_platform.entry.cli", "worker"], environment, stack)
-    children = {"server": server, "worker": worker}
+    children = {"server": server, "worker": worker, "demo's website": site}
     _wait_until_answering(port, children)
     print(f"ready http://localhost:{port}", flush=True)
     print(accounts(), flush=True)
@@ -95,7 +103,8 @@ def _serve(settings: Settings, port: int, stack: ExitStack) -> None:
 def _fill(settings: Settings, database: EmbeddedPostgres) -> None:
     """Migrate and load, unless the last start did so with these very files."""
     stamp = settings.home / "filled"
-    digest = _digest(ROOT / "content", ROOT / "migrations", Path(__file__).parent)
+    folders = (ROOT / "content", ROOT / "whitelists", ROOT / "migrations", Path(__file__).parent)
+    digest = _digest(*folders)
     if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
         return
     # Imported here: most starts have nothing to fill.
@@ -106,7 +115,7 @@ def _fill(settings: Settings, database: EmbeddedPostgres) -> None:
     platform = build_platform(settings, role="owner")
     try:
         prepare_files(platform.files)
-        demo_data.load(platform, ROOT / "content")
+        demo_data.load(platform, ROOT / "content", ROOT / "whitelists")
     finally:
         platform.database.dispose()
     stamp.write_text(digest, encoding="ascii")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -10,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 
 from dask_platform.db.unit_of_work import UnitOfWork
+from dask_platform.entry import demo_wishes
 from dask_platform.entry.demo_people import CLASSES, PASSWORD, PEOPLE, UNITS
 from dask_platform.features.courses.load import load_content
 from dask_platform.features.courses.models import (
@@ -33,13 +36,17 @@ from dask_platform.features.identity.models import (
     StaffRole,
     Unit,
 )
+from dask_platform.features.whitelists.service.load import load_whitelists
 from dask_platform.kernel.ids import new_code
 from dask_platform.security.passwords import PasswordHasher
 from dask_platform.web.platform import Platform
 
+SITE = Path(__file__).parent / "demo_site" / "whitelists"
 
-def load(platform: Platform, content: Path) -> None:
-    """The courses as their files say now; people and their work the first time only."""
+
+def load(platform: Platform, content: Path, whitelists: Path) -> None:
+    """Courses and whitelists as their files say now, the demo's own site among them; people and
+    their work the first time only."""
     now = platform.clock.now()
     with platform.database.work() as uow:
         load_content(uow, platform.files, content, now=now)
@@ -48,6 +55,11 @@ def load(platform: Platform, content: Path) -> None:
         if uow.scalar(select(Person.id).limit(1)) is None:
             _people(uow, now)
             _classes(uow, now)
+    with platform.database.work() as uow, tempfile.TemporaryDirectory() as both:
+        for folder in (whitelists, SITE):
+            shutil.copytree(folder, both, dirs_exist_ok=True)
+        load_whitelists(uow, Path(both), now=now)
+        demo_wishes.load(uow, now)
 
 
 def _people(uow: UnitOfWork, now: datetime) -> None:

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import sys
+from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
+import certifi
 import structlog
 
 from dask_platform.adapters.directory.ldap import LdapDirectory
 from dask_platform.adapters.directory.settings import LdapSettings
 from dask_platform.adapters.scanner import ClamdScanner, FakeScanner
 from dask_platform.adapters.storage import FilesystemStore, S3Address, S3Store
+from dask_platform.adapters.upstream import (
+    DnsNames,
+    FixedNames,
+    HttpsUpstream,
+    Names,
+    Voice,
+    tls_context,
+)
 from dask_platform.db.embedded import EmbeddedPostgres
 from dask_platform.db.unit_of_work import Database
 from dask_platform.features import all_models
 from dask_platform.kernel.clock import SystemClock
 from dask_platform.kernel.errors import ConfigurationError
-from dask_platform.kernel.ports import Clock, Directory, FileStore, Scanner
-from dask_platform.kernel.settings import DirectoryKind, ScannerKind, Settings, StoreKind
+from dask_platform.kernel.ports import Clock, Directory, FileStore, Scanner, Upstream
+from dask_platform.kernel.settings import (
+    DirectoryKind,
+    ScannerKind,
+    Settings,
+    StoreKind,
+    fixed_hosts,
+)
+from dask_platform.security.addresses import Outside
 from dask_platform.web.platform import Platform
 
 ACCEL_FILES = "/_files/"
@@ -130,6 +148,31 @@ def build_directory(settings: Settings) -> Directory | None:
     )
 
 
+def build_upstream(settings: Settings) -> Upstream | None:
+    """The way to approved sites; None where the broker is not set up."""
+    if settings.resources_url is None:
+        return None
+    fixed = fixed_hosts(settings.upstream_fixed)
+    # Each host of the demo has an address that nobody has, which stands for a socket here.
+    stands_for = {
+        host: ipaddress.ip_address("203.0.113.0") + number
+        for number, host in enumerate(fixed, start=1)
+    }
+    names: Names = DnsNames(settings.upstream_name_servers.replace(",", " ").split())
+    if fixed:
+        names = FixedNames({host: str(address) for host, address in stands_for.items()}, names)
+    return HttpsUpstream(
+        names=names,
+        outside=Outside(
+            own=settings.upstream_own_networks.replace(",", " ").split(),
+            opened=[str(address) for address in stands_for.values()],
+        ),
+        tls=tls_context(settings.upstream_ca_file or Path(certifi.where())),
+        voice=Voice(settings.upstream_user_agent),
+        places={stands_for[host]: place for host, place in fixed.items()},
+    )
+
+
 def build_platform(
     settings: Settings, *, role: str = "web", clock: Clock | None = None
 ) -> Platform:
@@ -142,4 +185,5 @@ def build_platform(
         files=build_files(settings),
         scanner=build_scanner(settings),
         directory=build_directory(settings),
+        upstream=build_upstream(settings),
     )

@@ -8,8 +8,10 @@ from procrastinate import App, PsycopgConnector
 from sqlalchemy.engine import make_url
 
 from dask_platform.entry.wiring import build_platform, configure_logging, database_url
+from dask_platform.features.broker.jobs import blueprint as broker_jobs
 from dask_platform.features.handins.jobs import make_blueprint as handins_jobs
 from dask_platform.features.identity.jobs import blueprint as identity_jobs
+from dask_platform.features.whitelists.jobs import blueprint as whitelists_jobs
 from dask_platform.kernel.settings import Settings
 from dask_platform.web.platform import Platform
 
@@ -21,8 +23,10 @@ def make_jobs(url: str) -> App:
     """The job application with every feature's tasks. ``url`` is the worker role's."""
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, max_size=4))
+    app.add_tasks_from(broker_jobs, namespace="broker")
     app.add_tasks_from(handins_jobs(), namespace="handins")
     app.add_tasks_from(identity_jobs, namespace="identity")
+    app.add_tasks_from(whitelists_jobs, namespace="whitelists")
     return app
 
 

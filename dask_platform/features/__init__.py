@@ -9,7 +9,7 @@ from importlib import import_module
 
 from sqlalchemy import MetaData
 
-FEATURES = ("audit", "courses", "handins", "identity")
+FEATURES = ("audit", "broker", "courses", "handins", "identity", "whitelists")
 
 
 def all_models() -> MetaData:

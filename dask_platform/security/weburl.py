@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import ada_url
@@ -41,8 +40,7 @@ class BadAddress(Exception):
         self.canonical = canonical
 
 
-@dataclass(frozen=True, slots=True)
-class WebAddress:
+class WebAddress(NamedTuple):
     """An https address without user, port and fragment.
 
     ``text`` is what goes upstream. ``path`` is decoded once (UTF-8, NFC) and begins with a slash;
@@ -107,9 +105,13 @@ def _fault(given: str) -> BadAddress:
 
 
 def _path(raw: str, canonical: str) -> str:
-    if _AMBIGUOUS.search(raw) or ";" in raw or "//" in raw:
+    if ";" in raw or "//" in raw:
         raise BadAddress("encoding", canonical)
-    return _decoded(raw, canonical) if "%" in raw else raw
+    if "%" not in raw:
+        return raw
+    if _AMBIGUOUS.search(raw):
+        raise BadAddress("encoding", canonical)
+    return _decoded(raw, canonical)
 
 
 def _query(raw: str, canonical: str) -> tuple[tuple[str, str], ...]:

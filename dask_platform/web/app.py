@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Response, g, send_from_directory, url_for
+from flask import Response, current_app, g, send_from_directory, url_for
 from flask_babel import gettext
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
@@ -85,7 +85,8 @@ def _version(filename: str) -> str:
 
 def static_url(filename: str) -> str:
     """The address of a static file. Its version is in the path, so that it may be kept for ever."""
-    return f"/static/{_version(filename)}/{filename}"
+    prefix = current_app.config.get("STATIC_PREFIX", "/static")
+    return f"{prefix}/{_version(filename)}/{filename}"
 
 
 def csrf_field() -> Markup:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from dask_platform.db.unit_of_work import Database
-from dask_platform.kernel.ports import Clock, Directory, FileStore, Scanner
+from dask_platform.kernel.ports import Clock, Directory, FileStore, Scanner, Upstream
 from dask_platform.kernel.settings import Settings
 from dask_platform.security.addresses import RoomMap
 
@@ -65,6 +65,7 @@ class Platform:
     files: FileStore
     scanner: Scanner
     directory: Directory | None = None
+    upstream: Upstream | None = None
     rooms: Rooms = field(init=False)
 
     def __post_init__(self) -> None:

@@ -84,12 +84,12 @@ class DaskFlask(Flask):
         parts = platform()
         g.uow = parts.database.begin()
         g.uow.origin = Origin(address=request.remote_addr, request_id=g.request_id)
-        token = request.cookies.get(sessions.token_cookie(parts.settings))
+        token = self.token()
         missing = request.routing_exception
         access = None if missing is not None else self._access()
         if access is not None and access.permission is None and not _wants_actor(access):
             return
-        g.actor = sessions.resume(g.uow, token, parts.clock.now(), request.remote_addr)
+        g.actor = self.resume(token)
         g.session_lost = bool(token) and g.actor is None
         refuse_nul()
         if missing is not None:
@@ -102,6 +102,14 @@ class DaskFlask(Flask):
                 self._receive(token, access)
             csrf.protect()
 
+    def token(self) -> str | None:
+        """What the browser shows of its session."""
+        return request.cookies.get(sessions.token_cookie(platform().settings))
+
+    def resume(self, token: str | None) -> Actor | None:
+        """Who is behind ``token``, and is from here on the actor of the transaction."""
+        return sessions.resume(g.uow, token, platform().clock.now(), request.remote_addr)
+
     def _receive(self, token: str | None, access: Access) -> None:
         """Take in the whole body with no transaction open, then ask again who acts and may.
 
@@ -110,7 +118,7 @@ class DaskFlask(Flask):
         """
         g.uow.commit()
         _ = request.form
-        g.actor = sessions.resume(g.uow, token, platform().clock.now(), request.remote_addr)
+        g.actor = self.resume(token)
         self._authorise(access)
 
     def _access(self) -> Access | None:

@@ -41,10 +41,11 @@ def resume(uow: UnitOfWork, token: str | None, now: datetime, address: str | Non
     if not token or len(token) > _TOKEN_MOST:
         return None
     row = uow.execute(RESUME, {"token": hash_token(token), "now": now}).scalar()
-    return _actor(row, address) if row else None
+    return actor_of(row, address) if row else None
 
 
-def _actor(row: dict[str, Any], address: str | None) -> Actor:
+def actor_of(row: dict[str, Any], address: str | None) -> Actor:
+    """The actor as ``dask_resume`` describes them."""
     return Actor(
         person_id=UUID(row["person"]),
         session_id=UUID(row["session"]),

@@ -22,7 +22,9 @@ from dask_platform.features.courses.models import (
 from dask_platform.features.handins import marking, service
 from dask_platform.features.handins.marking import Given
 from dask_platform.features.identity.service import second_factor
+from dask_platform.features.whitelists.service import requests
 from tests.features.handins.desk import Desk, pdf
+from tests.features.whitelists.office import Office, elsewhere, good
 from tests.world import World
 
 CONTENT = Path(__file__).parents[2] / "content"
@@ -45,6 +47,7 @@ def fill(world: World) -> None:
     _classes(world)
     _handed_in(world)
     _second_factor(world)
+    _whitelists(world)
     # Sessions begin after this: what happened so far lies in a week that is over.
     world.clock.move(timedelta(days=8))
 
@@ -110,6 +113,39 @@ def _handed_in(world: World) -> None:
     desk.scan(desk.add(pdf("tre"), name="bo"))
     desk.scan(desk.add(b"tekst " + EICAR, "spill.txt", name="bo"))
     desk.hand_in(waiting, name="bo")
+
+
+def _whitelists(world: World) -> None:
+    """Rules of every kind, one with a history, proposals that wait and one that is decided, stops
+    in every state, wishes that wait and one that is refused."""
+    office, today = Office(world), world.clock.now().date()
+    hours = [{"days": ["mon", "tue"], "from": "08:00", "to": "15:30"}]
+    office.load(
+        good(world),
+        good(world, paths=["/katt", "/hund"], closed=["/katt/prat"], examples={
+            "pass": ["https://leksikon.no/katt"], "refuse": ["https://leksikon.no/katt/prat"]}),
+        elsewhere(world, "kart", supervised=True, hours=hours),
+        elsewhere(world, "snart", expires=(today + timedelta(days=20)).isoformat()),
+        good(world, id="steng", effect="deny", paths=["/prat"],
+             examples={"pass": [], "refuse": ["https://leksikon.no/prat"]}),
+    )  # fmt: skip
+    office.load(elsewhere(world, "verksted", scope={"units": ["nord"]}), unit="nord")
+    office.propose("sigrid", good(world, subdomains=True))
+    office.propose("sverre", elsewhere(world, "ny"))
+    office.propose("stein", None, rule_id="verksted", unit="nord")
+    office.refuse("sverre", office.propose("sigrid", elsewhere(world, "avslag")))
+    for who in ("sigrid", "stein"):
+        office.ask_reopen(who, office.stop(who, "stop_rule", "leksikon", world.id("nord")))
+        office.agree("stein" if who == "sigrid" else "sigrid",
+                     office.stop(who, "stop_rule", "leksikon", world.id("nord")))  # fmt: skip
+    office.stop("sigrid", "stop_room", world.id("room"))
+    office.ask_reopen("sigrid", office.stop("sigrid", "stop_student", world.id("dag")))
+    with world.uow("sigrid") as uow:
+        requests.refuse(
+            uow, world.actor("sigrid"), office.wish("anna"), "Siden har chat.", world.clock.now()
+        )
+    office.wish("anna", "https://leksikon.no/en/ganske/lang/adresse/med/mange/deler?side=12345678")
+    office.wish("tora", class_id=world.id("class nord"), wanted_until=today + timedelta(days=60))
 
 
 def _second_factor(world: World) -> None:

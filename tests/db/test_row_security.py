@@ -13,6 +13,7 @@ import pytest
 
 from dask_platform.features import all_models
 from dask_platform.kernel.ids import new_code
+from tests.features.whitelists.office import Office, elsewhere
 from tests.world import PEOPLE, World
 
 PERSONAL = sorted(t.name for t in all_models().tables.values() if t.info["personal"])
@@ -42,7 +43,9 @@ class Wall:
     def people(self, table: str, column: str = "person_id") -> set[str]:
         """The user names whose rows of ``table`` the actor sees."""
         names = {str(self.world.id(name)): name for name in PEOPLE}
-        found = self.connection.execute(f"SELECT DISTINCT {column}::text FROM {table}")
+        found = self.connection.execute(
+            f"SELECT DISTINCT {column}::text FROM {table} WHERE {column} IS NOT NULL"
+        )
         return {names[row[0]] for row in found}
 
     def refused(self, statement: str, *values: object) -> bool:
@@ -101,7 +104,18 @@ def lived_in(shared_world: World) -> World:
                 from sqlalchemy import text
 
                 uow.execute(text(statement), values)
+    _whitelists(world)
     return world
+
+
+def _whitelists(world: World) -> None:
+    """A rule, a proposal, and of each student a stop and a wish."""
+    office = Office(world)
+    office.load(elsewhere(world, "leksikon"))
+    office.propose("sigrid", elsewhere(world, "kart"))
+    for name, officer in (("anna", "sigrid"), ("bo", "stein"), ("cem", "sverre")):
+        office.stop(officer, "stop_student", world.id(name))
+        office.wish(name)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +166,7 @@ def test_without_an_actor_no_row_is_visible(wall: Wall, table: str) -> None:
         ("attempt", "person_id"), ("handin_file", "person_id"), ("reading", "person_id"),
         ("enrolment", "person_id"), ("placement", "person_id"), ("login_session", "person_id"),
         ("local_credential", "person_id"), ("totp_secret", "person_id"),
-        ("recovery_code", "person_id"),
+        ("recovery_code", "person_id"), ("site_request", "person_id"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("student", ["anna", "bo", "cem"])
@@ -190,6 +204,27 @@ def test_work_is_seen_by_the_teacher_of_the_class_and_no_other_staff(
     assert wall.as_("siri").people(table) == {"cem"}
     for other in ("even", "odd", "sigrid", "sverre", "olga"):
         assert wall.as_(other).people(table) == set(), other
+
+
+def test_wishes_are_seen_by_teachers_of_the_class_and_by_security(wall: Wall) -> None:
+    assert wall.as_("tora").people("site_request") == {"anna", "bo"}
+    assert wall.as_("sigrid").people("site_request") == {"anna", "bo"}
+    assert wall.as_("siri").people("site_request") == {"cem"}
+    assert wall.as_("sverre").people("site_request") == {"cem"}
+    for other in ("even", "odd", "olga", "dag"):
+        assert wall.as_(other).count("site_request") == 0, other
+
+
+def test_the_whitelist_and_its_stops_are_securitys(wall: Wall) -> None:
+    assert wall.as_("sigrid").people("whitelist_stop") == {"anna", "bo"}
+    assert wall.as_("sverre").people("whitelist_stop") == {"cem"}
+    for officer in ("sigrid", "sverre"):
+        wall.as_(officer)
+        assert wall.count("whitelist_version") == wall.count("whitelist_proposal") == 1
+    for other in ("anna", "tora", "odd", "olga"):
+        wall.as_(other)
+        for table in ("whitelist_version", "whitelist_proposal", "whitelist_stop"):
+            assert wall.count(table) == 0, f"{other}: {table}"
 
 
 def test_staff_see_students_of_their_own_units(wall: Wall) -> None:

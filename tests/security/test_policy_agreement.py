@@ -23,6 +23,7 @@ from dask_platform.features.handins.models import Attempt, HandinFile
 from dask_platform.kernel.actor import Actor, Role
 from dask_platform.kernel.ids import new_code
 from dask_platform.security.policy import grants, permits, rows
+from tests.features.whitelists.office import Office, elsewhere
 from tests.world import PEOPLE, World
 
 
@@ -60,7 +61,26 @@ def school(shared_world: World) -> World:
                     )  # fmt: skip
         for unit_id in (world.id("nord"), world.id("sor"), None):
             record(uow, None, EventKind.LOGIN_FAILED, unit_id=unit_id)
+    _whitelists(world)
     return world
+
+
+def _whitelists(world: World) -> None:
+    """Proposals for every place by officers of both units, stops of every kind, wishes of all."""
+    office = Office(world)
+    for who in ("sigrid", "sverre"):
+        for unit in (None, "nord", "sor"):
+            office.propose(who, elsewhere(world, f"{who}{unit or ''}".lower()), unit=unit)
+    office.refuse("sverre", office.propose("stein", elsewhere(world, "avslag")))
+    office.load(elsewhere(world, "stanset"))
+    for who, unit, student in (("sigrid", "nord", "anna"), ("sverre", "sor", "cem")):
+        office.stop(who, "stop_rule", "stanset", world.id(unit))
+        office.stop(who, "stop_student", world.id(student))
+        office.stop(who, "stop_unit", world.id(unit))
+    office.stop("sigrid", "stop_rule", "stanset", None)
+    office.stop("sigrid", "stop_room", world.id("room"))
+    for who in ("anna", "bo", "dag", "cem", "tora", "even", "siri"):
+        office.wish(who)
 
 
 MODELED = [grant for grant in grants() if grant.model is not None]

@@ -14,7 +14,7 @@ ROOT = Path(dask_platform.__file__).parent
 TEMPLATES = sorted(ROOT.rglob("templates/**/*.html"))
 TRANSLATING = {"_", "gettext", "ngettext", "pgettext"}
 #: HTML that was cleaned when it was stored, by the name it is shown under.
-CLEANED = {"body", "preview"}
+CLEANED = {"body", "preview", "cleaned_css"}
 
 parser = jinja2.Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
 

@@ -18,7 +18,9 @@ from dask_platform.features.whitelists.hosts import (
 )
 from dask_platform.features.whitelists.rules import Effect, Level, Rule
 from dask_platform.kernel.clock import from_oslo, to_oslo
+from dask_platform.kernel.errors import Invalid
 from dask_platform.kernel.yaml_reader import Problem
+from dask_platform.security.hostmap import label_of
 
 #: A rule is looked at anew at least this often, in days.
 LONGEST: Final = 731
@@ -66,6 +68,10 @@ def _hosts(rule: Rule) -> list[str]:
     for host in (rule.host, *(one.host for one in rule.helpers)):
         if is_public_suffix(host) and rule.effect is Effect.ALLOW:
             said.append(f"{host} is a public suffix: anybody can have a name below it.")
+        try:
+            label_of(host)
+        except Invalid:
+            said.append(f"{host} is too long a name to be shown under the broker's domain.")
         strange = strange_letters(host)
         if strange:
             said.append(f"{host} is written with {strange!r}, which no site of ours is.")

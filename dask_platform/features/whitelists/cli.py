@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -11,12 +12,14 @@ from typing import Any, BinaryIO
 
 import click
 
+from dask_platform.features.whitelists import exports
 from dask_platform.features.whitelists.checks import load_folder
 from dask_platform.features.whitelists.diff import Request, Way, changes, consequences
 from dask_platform.features.whitelists.engine import Asked, Decision, Engine
+from dask_platform.features.whitelists.exports import TARGETS
 from dask_platform.features.whitelists.files import Folder
 from dask_platform.kernel.clock import SystemClock, from_oslo
-from dask_platform.security.weburl import MOST_CHARACTERS
+from dask_platform.security.weburl import MOST_CHARACTERS, is_host
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 #: A line longer than this holds no address; it is not even read as JSON.
@@ -170,3 +173,71 @@ def _load(ctx: click.Context, folder: Path) -> Folder:
     if found is None:
         ctx.exit(1)
     return found
+
+
+@whitelist.command("export")
+@click.option("--to", "target", required=True, type=click.Choice(TARGETS), help="the program")
+@click.option("--dir", "folder", required=True, type=_FOLDER, help="the folder with the rules")
+@click.option("--unit", help="the unit that it is for")
+@click.option("--course", help="the course that it is for")
+@click.option("--sitting", help="the exam sitting whose aids alone are open")
+@click.option("--at", type=Moment(), help="the day that it is for; now, unless told")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="the folder to fill")
+@click.option("--skip", is_flag=True, help="write the rest where a rule cannot be expressed")
+@click.option("--tls-inspection", is_flag=True, help="squid: it looks into TLS")
+@click.option(
+    "--squid-folder",
+    default="/etc/squid/dask",
+    help="squid: where the files will lie",
+)
+@click.option("--domain", help="nginx: the broker's own domain, such as ressurs.example")
+@click.pass_context
+def export_(
+    ctx: click.Context,
+    target: str,
+    folder: Path,
+    unit: str | None,
+    course: str | None,
+    sitting: str | None,
+    at: datetime | None,
+    out: Path | None,
+    skip: bool,
+    tls_inspection: bool,
+    squid_folder: str,
+    domain: str | None,
+) -> None:
+    """Write the rules for another program. One that it cannot express is refused by its name."""
+    if target == "nginx" and not (domain and is_host(domain)):
+        raise click.UsageError("nginx takes the broker's own domain: give --domain")
+    if re.search(r"[\s\"'#]", squid_folder):
+        raise click.UsageError("squid takes no space, quote or # in --squid-folder")
+    found = _load(ctx, folder)
+    asked = Asked(
+        at=at or SystemClock().now(),
+        unit=unit,
+        level=found.levels.get(unit) if unit else None,
+        courses=frozenset((course,) if course else ()),
+        sitting=sitting,
+    )
+    made = exports.export(
+        target,
+        [one.rule for one in found.rules],
+        asked,
+        tls_inspection=tls_inspection,
+        squid_folder=squid_folder,
+        domain=domain,
+    )
+    for refusal in made.refused:
+        click.echo(f"{refusal.rule}: {refusal.why}", err=True)
+    if made.refused and not skip:
+        click.echo("Nothing was written. With --skip, the other rules are.", err=True)
+        ctx.exit(1)
+    if out is None:
+        if len(made.files) > 1:
+            raise click.UsageError(f"{target} takes {len(made.files)} files: give --out")
+        click.echo("".join(made.files.values()), nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in made.files.items():
+        (out / name).write_text(text, encoding="utf-8")
+        click.echo(str(out / name))

@@ -10,13 +10,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from dask_platform.features.whitelists.parameters import fits
 from dask_platform.features.whitelists.rules import Effect, Helper, Level, Parameter, Rule
-from dask_platform.kernel.clock import to_oslo
+from dask_platform.kernel.clock import from_oslo, to_oslo
 from dask_platform.security.weburl import BadAddress, WebAddress, parse
 
 
@@ -70,8 +70,7 @@ class Asked:
     everything_stopped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """``rule`` is the one that allowed or that came nearest; ``canonical`` how the address is
     written when it is written right, where it can be read."""
 
@@ -85,6 +84,8 @@ class Decision:
 def fold(path: str) -> str:
     """A path as closed paths are compared. Upper and lower case, and forms of one letter that
     servers may take for another, are the same here: in doubt it is closed."""
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFKC", path).casefold()
 
 
@@ -99,12 +100,19 @@ class _Place:
     """A host that a rule opens, its own or a helper's, with what is asked of each request worked
     out beforehand."""
 
-    __slots__ = ("closed", "forms", "longest", "only", "parameters", "paths", "rule", "without")
+    __slots__ = (
+        *("closed", "ends", "forms", "longest", "only", "parameters", "paths", "rule"),
+        *("scoped", "without"),
+    )
 
     def __init__(self, rule: Rule, helper: Helper | None = None) -> None:
         opened = helper or rule
         deny = rule.effect is Effect.DENY
         self.rule = rule
+        #: The last day counts whole, by the clock on the wall. A rule that closes does not run out.
+        self.ends = None if deny else _day_after(rule.expires)
+        scope = rule.scope
+        self.scoped = bool(scope.units or scope.security_levels or scope.courses or scope.sittings)
         self.paths = opened.paths
         self.only = frozenset[str]() if helper else frozenset(rule.only)
         self.closed = tuple(fold(one) for one in (rule.paths if deny else rule.closed))
@@ -149,22 +157,19 @@ class Engine:
 
     def judge(self, address: WebAddress, asked: Asked, method: str = "GET") -> Decision:
         """The same for an address that has been read already."""
-        best = Decision(False, Reason.NOT_LISTED, None, address.text, address)
-        specific = -1
+        best, rule_id, specific = Reason.NOT_LISTED, None, -1
         for place in self._places(address.host):
-            rule = place.rule
             reason = _judge(place, address, asked, method)
             if reason is Reason.DENIED:
-                return Decision(False, reason, rule.id, address.text, address)
+                return Decision(False, reason, place.rule.id, address.text, address)
             if reason is Reason.ALLOWED:
                 # Of several that allow, the one that names the place most closely answers for it.
-                length = max((len(p) for p in place.paths if under(address.path, p)), default=0)
+                length = max([len(p) for p in place.paths if under(address.path, p)], default=0)
                 if length > specific:
-                    specific = length
-                    best = Decision(True, reason, rule.id, address.text, address)
-            elif not best.allowed and _NEARNESS[reason] > _NEARNESS[best.reason]:
-                best = Decision(False, reason, rule.id, address.text, address)
-        return best
+                    best, rule_id, specific = reason, place.rule.id, length
+            elif best is not Reason.ALLOWED and _NEARNESS[reason] > _NEARNESS[best]:
+                best, rule_id = reason, place.rule.id
+        return Decision(best is Reason.ALLOWED, best, rule_id, address.text, address)
 
     def _places(self, host: str) -> list[_Place]:
         found = self._exact.get(host, [])
@@ -181,7 +186,7 @@ class Engine:
 def _judge(place: _Place, address: WebAddress, asked: Asked, method: str) -> Reason:
     """What this one rule says."""
     rule = place.rule
-    outside = _outside(rule, asked)
+    outside = _outside(place, asked)
     if rule.effect is Effect.DENY:
         closed = outside is None and _closed(place, address.path)
         return Reason.DENIED if closed else Reason.NOT_LISTED
@@ -209,8 +214,16 @@ def _closed(place: _Place, path: str) -> bool:
     )
 
 
-def _outside(rule: Rule, asked: Asked) -> Reason | None:
-    """Why the rule is not for who asks, or None."""
+def _outside(place: _Place, asked: Asked) -> Reason | None:
+    """Why the rule is not for who asks, or not any more; None where it is."""
+    if place.scoped or asked.sitting is not None:
+        narrowed = _out_of_scope(place.rule, asked)
+        if narrowed is not None:
+            return narrowed
+    return Reason.EXPIRED if place.ends is not None and asked.at >= place.ends else None
+
+
+def _out_of_scope(rule: Rule, asked: Asked) -> Reason | None:
     scope = rule.scope
     if scope.units and asked.unit not in scope.units:
         return Reason.UNIT
@@ -221,12 +234,12 @@ def _outside(rule: Rule, asked: Asked) -> Reason | None:
     if asked.sitting is not None and rule.effect is Effect.ALLOW:
         # In an exam only what is an aid of that exam is open.
         return None if asked.sitting in scope.sittings else Reason.SITTING
-    if scope.sittings and asked.sitting not in scope.sittings:
-        return Reason.SITTING
-    # The last day counts whole, by the clock on the wall.
-    if to_oslo(asked.at).date() > rule.expires and rule.effect is Effect.ALLOW:
-        return Reason.EXPIRED
-    return None
+    return Reason.SITTING if scope.sittings and asked.sitting not in scope.sittings else None
+
+
+def _day_after(day: date) -> datetime:
+    """The first instant, in Norway, of the day after ``day``."""
+    return from_oslo(datetime.combine(day + timedelta(days=1), time()))
 
 
 def _query_fits(

@@ -257,11 +257,10 @@ class Rule(Part):
         if len(names) != len(set(names)):
             raise ValueError("A parameter stands twice.")
         if self.effect is Effect.DENY:
-            given = self.model_fields_set & {
-                *("forms", "helpers", "query", "hours", "only", "closed", "without", "longest"),
-            }
+            opening = ("closed", "forms", "helpers", "hours", "only", "query", "without")
+            given = [name for name in opening if getattr(self, name)]
             if given:
-                raise ValueError(f"A rule that closes has no {', '.join(sorted(given))}.")
+                raise ValueError(f"A rule that closes has no {', '.join(given)}.")
             if not self.examples.refused:
                 raise ValueError("Give at least one address under refuse.")
         elif not (self.examples.allowed and self.examples.refused):

@@ -1,0 +1,93 @@
+"""Whether a request of this moment may go out, decided afresh each time from what holds now."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from dask_platform.db.unit_of_work import UnitOfWork
+from dask_platform.features.broker import supervision, tickets
+from dask_platform.features.broker.addresses import is_own
+from dask_platform.features.whitelists import queries as whitelists
+from dask_platform.features.whitelists.engine import Asked, Decision, Engine, Reason
+from dask_platform.features.whitelists.rules import Rule
+from dask_platform.kernel.actor import Actor
+from dask_platform.web.platform import Platform
+
+#: How often, in seconds, a transfer that is under way asks whether it may go on.
+ASK_AGAIN = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that decides for one actor at one moment."""
+
+    engine: Engine
+    rules: dict[str, Rule]
+    asked: Asked
+
+    def decide(self, url: str, method: str = "GET") -> Decision:
+        """The engine's answer, but that no site has a page where ours lie: its links and redirects
+        would otherwise work our own doors."""
+        decision = self.engine.decide(url, self.asked, method)
+        if decision.allowed and decision.address is not None and is_own(decision.address.path):
+            return Decision(False, Reason.BAD_URL, decision.rule, decision.canonical)
+        return decision
+
+    def rule(self, decision: Decision) -> Rule:
+        """The rule that allowed."""
+        return self.rules[decision.rule or ""]
+
+
+def desk(uow: UnitOfWork, actor: Actor, now: datetime) -> Desk:
+    """What holds for ``actor`` in this transaction: placement, courses, stops, who watches."""
+    stands = whitelists.standing(uow, actor)
+    kept = whitelists.in_force(uow, stands)
+    opened: frozenset[str] = frozenset()
+    if actor.room_id is not None and any(one.rule.supervised for one in kept.rules.values()):
+        opened = supervision.opened(uow, actor.room_id, now)
+    return Desk(
+        kept.engine,
+        {rule_id: one.rule for rule_id, one in kept.rules.items()},
+        stands.asked(now, opened=opened),
+    )
+
+
+@dataclass(slots=True)
+class Watch:
+    """Asked in the middle of a transfer: has anything ended that it needs?
+
+    A stop, the hours, the rule, the placement, the supervision, the session: all of it is decided
+    again, in a transaction of its own, a few times a second. Where the database does not answer,
+    the transfer ends.
+    """
+
+    platform: Platform
+    token: str
+    host: str
+    address: str | None
+    url: str
+    method: str
+    _next: float = 0.0
+    _over: bool = False
+
+    def stopped(self) -> bool:
+        now = time.monotonic()
+        if self._over or now < self._next:
+            return self._over
+        self._over = not self._holds()
+        self._next = time.monotonic() + ASK_AGAIN
+        return self._over
+
+    def _holds(self) -> bool:
+        rooms = self.platform.rooms.current()
+        with self.platform.database.work() as uow:
+            at = self.platform.clock.now()
+            actor = tickets.resume(uow, self.token, self.host, at, self.address, rooms)
+            if actor is None or (
+                actor.is_student
+                and (actor.unit_id is None or not rooms.admits(actor.unit_id, self.address))
+            ):
+                return False
+            return desk(uow, actor, at).decide(self.url, self.method).allowed

@@ -1,0 +1,33 @@
+"""The headers of the broker's answers: no script, and nothing from anywhere but this very host."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_PARTS: Final = (
+    "default-src 'none'",
+    "img-src 'self'",
+    "font-src 'self'",
+    "media-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+)
+FIXED: Final = {
+    "Content-Security-Policy": "; ".join((*_PARTS, "style-src 'self'")),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Robots-Tag": "noindex",
+    "X-DNS-Prefetch-Control": "off",
+}
+
+
+def page_policy(nonce: str) -> str:
+    """For a cleaned page: its own cleaned ``<style>`` carry ``nonce``, its cleaned style attributes
+    stand as they are. Neither can load anything that is not on this host."""
+    own = f"style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'"
+    return "; ".join((*_PARTS, own))

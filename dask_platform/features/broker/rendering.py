@@ -1,0 +1,139 @@
+"""A site's page in our frame, and its style sheets: what the reader makes, with our addresses."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from functools import lru_cache
+
+from flask import render_template
+from flask_babel import gettext as _
+
+from dask_platform.features.broker.addresses import ask_address, go, target_of, via
+from dask_platform.features.broker.deciding import Desk
+from dask_platform.features.whitelists.rules import Rule
+from dask_platform.kernel.errors import Invalid
+from dask_platform.security.reader import (
+    AllowedForm,
+    Ask,
+    Field,
+    Kind,
+    Place,
+    Policy,
+    Sheet,
+    clean_css,
+    render,
+)
+from dask_platform.security.reader.encoding import decode
+from dask_platform.web.context import actor, platform
+
+#: How many cleaned style sheets a process keeps. They are the same for everybody who may see them.
+SHEETS_KEPT = 256
+
+
+def page(
+    data: bytes, charset: str | None, url: str, at: Desk, rule: Rule, host: str
+) -> tuple[str, str]:
+    """The whole page, and the one-time word that its own style sheets carry."""
+    place = placing(at, host)
+    made = render(
+        data,
+        charset=charset,
+        base=url,
+        place=place,
+        ask=asking(),
+        policy=Policy(forms=_forms(rule), ask_words=_("Ask for this page")),
+    )
+    nonce = secrets.token_urlsafe(16)
+    words = rule.title
+    html = render_template(
+        "broker/page.html",
+        title=made.title or host,
+        place={"nn": words.nn, "en": words.en or words.nb}.get(actor().locale, words.nb),
+        school=platform().settings.public_url.rstrip("/"),
+        language=made.language,
+        direction=made.direction,
+        classes=" ".join(made.classes),
+        sheets=[
+            (one.url if isinstance(one, Sheet) else None,
+             "" if isinstance(one, Sheet) else one.text, one.media)
+            for one in made.sheets
+        ],
+        nonce=nonce,
+        body=made.html,
+    )  # fmt: skip
+    return html, nonce
+
+
+def style(data: bytes, charset: str | None, url: str, at: Desk, host: str) -> str:
+    """A style sheet, cleaned; once for the same bytes under the same rules."""
+    text, _encoding = decode(data, charset)
+    place = placing(at, host)
+    asked: dict[tuple[str, Kind], str | None] = {}
+
+    def noted(other: str, kind: Kind) -> str | None:
+        asked[other, kind] = place(other, kind)
+        return asked[other, kind]
+
+    key = (hashlib.sha256(data).digest(), url, host)
+    kept = _sheets(key)
+    if kept and all(place(other, kind) == was for (other, kind), was in kept[0][1].items()):
+        return kept[0][0]
+    made = clean_css(text, base=url, place=noted)
+    kept[:] = [(made, asked)]
+    return made
+
+
+@lru_cache(maxsize=SHEETS_KEPT)
+def _sheets(
+    _key: tuple[bytes, str, str],
+) -> list[tuple[str, dict[tuple[str, Kind], str | None]]]:
+    """Where a cleaned sheet is kept, with what was answered about its addresses: a sheet made for
+    somebody who may see more is not shown to somebody who may see less."""
+    return []
+
+
+def placing(at: Desk, host: str) -> Place:
+    """Where an address that stands in a page of ``host`` lies, for who reads it now."""
+
+    def place(url: str, kind: Kind) -> str | None:
+        decision = at.decide(f"https://{url[7:]}" if url.startswith("http://") else url)
+        if not decision.allowed or decision.address is None:
+            return None
+        address = decision.address
+        if address.host == host:
+            return target_of(address.text)
+        if kind == "form":
+            return None
+        try:
+            return go(address.text) if kind == "link" else via(address.host, address.text)
+        except Invalid:
+            return None  # a name too long to be shown under the broker's domain
+
+    return place
+
+
+def asking() -> Ask:
+    """Where to ask for an address that is not open."""
+    school = platform().settings.public_url.rstrip("/")
+
+    def ask(url: str) -> str:
+        return ask_address(school, url)
+
+    return ask
+
+
+def _forms(rule: Rule) -> tuple[AllowedForm, ...]:
+    """The forms that may be sent. Those with POST are not shown: nothing is sent in a body yet."""
+    return tuple(
+        AllowedForm(
+            f"https://{rule.host}{form.path}",
+            "GET",
+            tuple(
+                Field(one.name, one.type.value, one.length, tuple(one.choices))
+                for one in (*form.fields, *rule.query)
+            ),
+        )
+        for form in rule.forms
+        if form.method == "GET"
+    )

@@ -1,0 +1,65 @@
+"""The log of requests through the broker, and the reading of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import insert
+
+from dask_platform.db.unit_of_work import UnitOfWork
+from dask_platform.features.broker.models import SiteVisit
+from dask_platform.kernel.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request and what came of it. See ``SiteVisit``."""
+
+    at: datetime
+    url: str
+    method: str
+    allowed: bool
+    reason: str
+    rule_id: str | None = None
+    status: int = 0
+    size: int = 0
+    ms: int = 0
+    typed: bool = False
+
+
+def record(uow: UnitOfWork, actor: Actor, visit: Visit) -> None:
+    """Write the visit in the actor's own name, at the unit where they are."""
+    unit = actor.unit_id or _any_unit(actor)
+    if unit is None:
+        return
+    uow.execute(
+        # In line: the web role may write a visit and not read it, not even its number.
+        insert(SiteVisit.__table__).inline(),  # type: ignore[arg-type]
+        {
+            "at": visit.at,
+            "person_id": actor.person_id,
+            "unit_id": unit,
+            "rule_id": visit.rule_id,
+            "url": printable(visit.url)[:2000],
+            "method": printable(visit.method)[:10],
+            "allowed": visit.allowed,
+            "reason": visit.reason,
+            "status": visit.status,
+            "size": visit.size,
+            "ms": visit.ms,
+            "typed": visit.typed,
+        },
+    )
+
+
+def printable(text: str) -> str:
+    """``text`` as it can be stored and read: what cannot be shown is written as its code."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+
+
+def _any_unit(actor: Actor) -> UUID | None:
+    """Staff have no placement: the first of their units, so that it is always the same one."""
+    units = sorted({unit for held in actor.roles.values() for unit in held})
+    return units[0] if units else None

@@ -1,0 +1,15 @@
+DROP TABLE whitelist_version, whitelist_proposal, whitelist_stop, site_request;
+DROP FUNCTION dask_may_decide(uuid, uuid, uuid[]);
+DROP FUNCTION dask_officers_elsewhere(uuid, uuid[]);
+DROP FUNCTION dask_whitelist_now(uuid);
+DROP FUNCTION dask_whitelist_rules();
+DROP FUNCTION dask_proposal_made();
+DROP FUNCTION dask_proposal_decided();
+DROP FUNCTION dask_proposal_takes_effect();
+DROP FUNCTION dask_stop_made();
+DROP FUNCTION dask_stop_reopens();
+DROP FUNCTION dask_request_answered();
+DROP FUNCTION dask_whitelist_number();
+DROP FUNCTION dask_whitelist_frozen();
+DROP FUNCTION dask_rule_check(text, uuid, jsonb);
+DROP FUNCTION dask_signature(uuid);
