@@ -35,7 +35,7 @@ def refusal_page(refusal: Refusal, status: int) -> Response:
     ask = None
     if refusal.url and refusal.reason in _CAN_BE_ASKED:
         ask = ask_address(school, refusal.url)
-    title, text = _words(refusal.reason)
+    title, text = words_for(refusal.reason)
     page = render_template(
         "broker/refusal.html",
         title=title,
@@ -48,7 +48,8 @@ def refusal_page(refusal: Refusal, status: int) -> Response:
     return make_response(page, status)
 
 
-def _words(reason: str) -> tuple[str, str]:
+def words_for(reason: str) -> tuple[str, str]:
+    """A title and a sentence for a reason, in the reader's language."""
     closed = _("This page is not open")
     words = {
         Reason.NOT_LISTED: (closed, _("The school has not opened this site.")),

@@ -15,6 +15,7 @@ from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.broker import review, supervision, tickets
 from dask_platform.features.broker.addresses import Domain, target_of
 from dask_platform.features.broker.deciding import Desk, desk
+from dask_platform.features.broker.refusals import words_for
 from dask_platform.features.whitelists.engine import Reason
 from dask_platform.features.whitelists.rules import Effect, Rule
 from dask_platform.kernel.clock import from_oslo, to_oslo
@@ -128,6 +129,7 @@ def visits() -> str:
         visits=found[: review.PAGE_SIZE],
         older=found[review.PAGE_SIZE - 1].id if older else None,
         wanted=wanted,
+        words_for=words_for,
         first=to_oslo(wanted.first).date(),
         last=(to_oslo(wanted.last) - timedelta(days=1)).date(),
         arguments={key: value for key, value in request.args.items() if key in _ASKED},
@@ -135,7 +137,7 @@ def visits() -> str:
 
 
 def _watched_here(at: Desk, rule: Rule) -> bool:
-    """Whether it is for the actor's unit, and waits for nothing but somebody to watch or the hour."""
+    """Whether it is for the actor's unit, and waits only for the hour or for somebody to watch."""
     waits = (Reason.SUPERVISED, Reason.HOURS, Reason.ALLOWED)
     return rule.supervised and at.decide(start_of(rule)).reason in waits
 
