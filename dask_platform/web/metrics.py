@@ -28,13 +28,15 @@ def sql_statements() -> int:
 
 
 def count_sql(engine: Engine) -> None:
-    """Count the statements of this engine from now on."""
+    """Count the statements of this engine from now on; once, however many applications use it."""
+    if not event.contains(engine, "before_cursor_execute", _one_more):
+        event.listen(engine, "before_cursor_execute", _one_more)
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def one_more(*_arguments: Any) -> None:
-        count = _sql.get()
-        if count is not None:
-            count[0] += 1
+
+def _one_more(*_arguments: Any) -> None:
+    count = _sql.get()
+    if count is not None:
+        count[0] += 1
 
 
 def observe(endpoint: str, method: str, status: int, seconds: float, statements: int) -> None:
