@@ -53,6 +53,23 @@ def check(ctx: click.Context, folder: Path) -> None:
     click.echo("1 rule is good." if len(rules) == 1 else f"{len(rules)} rules are good.")
 
 
+@whitelist.command("import")
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.pass_context
+def import_(ctx: click.Context, folder: Path) -> None:
+    """Bring the rules that come from files to what DIR says. With one thing wrong, nothing is."""
+    # Loaded here: the other commands need no database.
+    from dask_platform.features.whitelists.service.load import load_whitelists
+
+    now = ctx.obj.platform.clock.now()
+    with ctx.obj.owner_database().work() as uow:
+        done = load_whitelists(uow, folder, now=now)
+    click.echo(
+        f"{done.added} added, {done.changed} changed, {done.removed} taken away,"
+        f" {done.same} as they were"
+    )
+
+
 @whitelist.command()
 @click.option("--dir", "folder", required=True, type=_FOLDER, help="the folder with the rules")
 @click.option("--unit", help="the unit that asks")
