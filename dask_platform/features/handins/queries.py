@@ -6,12 +6,13 @@ They return plain values, whole: a page built from them asks the database nothin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, column, func, select
+from sqlalchemy import Select, Uuid, bindparam, column, func, select
 from sqlalchemy.orm import selectinload, undefer
 
 from dask_platform.db.unit_of_work import UnitOfWork
@@ -124,19 +125,14 @@ def fingerprint(version: int, files: Iterable[UUID]) -> str:
 
 def own_attempts(uow: UnitOfWork, actor: Actor, class_id: UUID, item_id: UUID) -> list[AttemptView]:
     """The actor's own attempts at an assignment, newest first. Two statements."""
-    return _views(
-        uow,
-        Attempt.person_id == actor.person_id,
-        Attempt.class_id == class_id,
-        Attempt.item_id == item_id,
-        returned_only=True,
-    )
+    wanted = {"person": actor.person_id, "in_class": class_id, "item": item_id}
+    return _views(uow, _OWN_ATTEMPTS, wanted)
 
 
 def attempt(uow: UnitOfWork, actor: Actor, attempt_id: UUID) -> AttemptView:
     """One attempt. A teacher sees clean files only. Raises ``NotVisible``."""
     load_attempt(uow, actor, attempt_id, Permission.ATTEMPT_READ)
-    found = _views(uow, Attempt.id == attempt_id, returned_only=actor.is_student)
+    found = _views(uow, _ATTEMPTS[actor.is_student].where(Attempt.id == attempt_id))
     if not found:
         raise NotVisible("There is nothing here.")
     return found[0]
@@ -248,22 +244,34 @@ def teacher_queue(uow: UnitOfWork, actor: Actor) -> list[tuple[UUID, str, int]]:
     return sorted(queue, key=lambda one: (-one[2], one[1]))
 
 
-def _views(
-    uow: UnitOfWork, *conditions: ColumnElement[bool], returned_only: bool
-) -> list[AttemptView]:
-    """``returned_only`` leaves out a marking that its student may not see yet."""
+def _attempts(*, returned_only: bool) -> Select[Attempt, Marking]:
+    """Attempts with their markings; ``returned_only`` leaves out a marking that its student may not
+    see yet. Nobody's yet."""
     joined = Marking.attempt_id == Attempt.id
     if returned_only:
         joined &= Marking.returned_at.is_not(None)
-    found = uow.execute(
+    return (
         select(Attempt, Marking)
         .outerjoin(Marking, joined)
-        .where(*conditions)
         .options(selectinload(Attempt.files))
         .order_by(Attempt.number.desc())
         .execution_options(populate_existing=True)
-    ).all()
-    return [_view(one, marking) for one, marking in found]
+    )
+
+
+# Built once: building a statement takes longer than running it.
+_ATTEMPTS = {flag: _attempts(returned_only=flag) for flag in (True, False)}
+_OWN_ATTEMPTS = _ATTEMPTS[True].where(
+    Attempt.person_id == bindparam("person"),
+    Attempt.class_id == bindparam("in_class"),
+    Attempt.item_id == bindparam("item"),
+)
+
+
+def _views(
+    uow: UnitOfWork, statement: Select[Attempt, Marking], wanted: Mapping[str, Any] | None = None
+) -> list[AttemptView]:
+    return [_view(one, marking) for one, marking in uow.execute(statement, wanted)]
 
 
 def _view(one: Attempt, marking: Marking | None) -> AttemptView:
