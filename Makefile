@@ -16,7 +16,7 @@ demo: install ## a served school on http://localhost:8000 (PORT, DASK_HOME)
 
 test: install-dev ## every test, against real services
 	@tools/need-services.sh
-	@tools/run-tests.sh $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 check: install-dev ## style, types, layers, translations, migrations
 	@$(BIN)/ruff check .

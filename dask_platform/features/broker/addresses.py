@@ -8,45 +8,37 @@ a page is made of one host alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from dask_platform.security.hostmap import label_of
+from dask_platform.security.hostmap import BrokerOrigin, label_of
 
 OWN = "/_dask"
 #: The most characters of an address that are carried over to a wish for it.
 MOST_ASKED = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(BrokerOrigin):
     """The broker's own domain, from ``DASK_RESOURCES_URL``: ``https://ressurs.example``."""
 
-    scheme: str
-    host: str
-    port: int | None
+    __slots__ = ()
 
     @classmethod
     def of(cls, url: str) -> Domain:
         parts = urlsplit(url)
         return cls(parts.scheme, parts.hostname or "", parts.port)
 
-    def origin(self, host: str) -> str:
-        """Where the site ``host`` is shown."""
-        port = f":{self.port}" if self.port else ""
-        return f"{self.scheme}://{label_of(host)}.{self.host}{port}"
-
     def entry(self, host: str, ticket: str, target: str) -> str:
         """Where a browser takes ``ticket`` to. ``target`` is a path with its query."""
-        return f"{self.origin(host)}{OWN}/enter?ticket={quote(ticket)}&to={quote(target, safe='')}"
+        door = self.forward(f"https://{host}{OWN}/enter")
+        return f"{door}?ticket={quote(ticket)}&to={quote(target, safe='')}"
 
     def label(self, host: str) -> str | None:
         """The label of a request's ``Host``; None where it is not one below the domain."""
         name, _colon, port = host.partition(":")
         wanted = str(self.port) if self.port else ""
-        if not name.endswith(f".{self.host}") or port != wanted:
+        if not name.endswith(f".{self.domain}") or port != wanted:
             return None
-        return name.removesuffix(f".{self.host}")
+        return name.removesuffix(f".{self.domain}")
 
 
 def target_of(url: str) -> str:

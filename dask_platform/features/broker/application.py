@@ -59,7 +59,7 @@ def make_broker(platform: Platform) -> BrokerFlask:
     app.config.update(
         SECRET_KEY=platform.settings.secret(),
         SESSION_COOKIE_NAME="dask-broker-form",
-        TRUSTED_HOSTS=[f".{domain.host}"],
+        TRUSTED_HOSTS=[f".{domain.domain}"],
         MAX_CONTENT_LENGTH=requests.FORM_BYTES_MOST,
         STATIC_PREFIX=f"{OWN}/static",
     )

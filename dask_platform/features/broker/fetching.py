@@ -16,6 +16,8 @@ from dask_platform.kernel.ports import UpstreamResponse
 
 #: For all of an answer, from the name to the last byte, in seconds: a film is looked at for long.
 FILE_SECONDS: Final = 1800.0
+#: For a page or a style sheet. Each holds one of few threads; one that drips must not hold it long.
+PAGE_SECONDS: Final = 30.0
 #: A page and a style sheet are held in memory while they are cleaned; files are not.
 LARGEST_PAGE: Final = 4 * MIB
 LARGEST_STYLE: Final = 1 * MIB

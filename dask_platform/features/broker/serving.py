@@ -20,7 +20,7 @@ from dask_platform.features.broker.visits import Visit
 from dask_platform.features.whitelists.engine import Decision, Reason
 from dask_platform.features.whitelists.rules import Kind as Field
 from dask_platform.features.whitelists.rules import Rule
-from dask_platform.kernel.errors import UpstreamTooLarge
+from dask_platform.kernel.errors import UpstreamTimeout, UpstreamTooLarge
 from dask_platform.kernel.ports import Upstream, UpstreamRequest, UpstreamResponse
 from dask_platform.web.context import actor, platform, uow
 
@@ -220,6 +220,8 @@ class _Transfer:
                 data += chunk
                 if len(data) > most:
                     raise UpstreamTooLarge("a page larger than can be cleaned")
+                if time.perf_counter() - self.begun > fetching.PAGE_SECONDS:
+                    raise UpstreamTimeout("a page slower than anybody waits for")
         return bytes(data)
 
     def _file(self, answer: UpstreamResponse, kind: Kind) -> Response:

@@ -230,13 +230,14 @@ def _closed(place: _Place, path: str) -> bool:
 def _outside(place: _Place, asked: Asked) -> Reason | None:
     """Why the rule is not for who asks, or not any more; None where it is."""
     if place.scoped or asked.sitting is not None:
-        narrowed = _out_of_scope(place.rule, asked)
+        narrowed = out_of_scope(place.rule, asked)
         if narrowed is not None:
             return narrowed
     return Reason.EXPIRED if place.ends is not None and asked.at >= place.ends else None
 
 
-def _out_of_scope(rule: Rule, asked: Asked) -> Reason | None:
+def out_of_scope(rule: Rule, asked: Asked) -> Reason | None:
+    """Why the rule is not for who asks, by unit, level, course and exam; None where it is."""
     scope = rule.scope
     if scope.units and asked.unit not in scope.units:
         return Reason.UNIT

@@ -116,8 +116,9 @@ def _placing(base: str, place: Place) -> _PlaceRaw:
 
 
 def _settled(text: str) -> str:
-    # No end tag and no comment mark of HTML, wherever the sheet is put.
-    return re.sub(r"<(?=[/!?])", r"\\3c ", text)
+    # No end tag and no comment mark of HTML, wherever the sheet is put. A backslash that escapes
+    # the sign goes with it: left behind, it would escape the backslash of the new spelling.
+    return re.sub(r"(?<!\\)((?:\\\\)*)\\?<(?=[/!?])", r"\1\\3c ", text)
 
 
 class _Cleaner:
@@ -342,6 +343,12 @@ def _query(nodes: Sequence[Node]) -> str:
     return str(tinycss2.serialize(_known(nodes, 0))).strip()
 
 
+def _opens_a_tag(before: Node, node: Node) -> bool:
+    """``</`` and ``<!`` outside strings: no condition has them, and an escape would join the words
+    around them to another name."""
+    return before.type == "literal" and before.value == "<" and node.value in "/!?"
+
+
 def _known(nodes: Sequence[Node], depth: int) -> list[Node]:
     if depth > MOST_DEPTH:
         raise _RefusedError
@@ -353,6 +360,8 @@ def _known(nodes: Sequence[Node], depth: int) -> list[Node]:
             case "ident" | "number" | "dimension" | "percentage" | "hash":
                 known.append(node)
             case "literal" if node.value in _MARKS - {";"}:
+                if known and _opens_a_tag(known[-1], node):
+                    raise _RefusedError
                 known.append(node)
             case "() block":
                 known.append(ast.ParenthesesBlock(0, 0, _known(node.content, depth + 1)))

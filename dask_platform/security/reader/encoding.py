@@ -53,8 +53,7 @@ def decode(data: bytes, charset: str | None) -> tuple[str, str]:
 
 def _read(data: bytes, name: str) -> tuple[str, str]:
     encoding = webencodings.lookup(name)
-    if encoding is None:  # pragma: no cover - every name here came out of ``lookup``
-        raise AssertionError(name)
+    assert encoding is not None  # noqa: S101 - every name here came out of ``lookup``
     text: str = encoding.codec_info.decode(data, "replace")[0]
     return text, name
 

@@ -374,3 +374,14 @@ def test_only_the_address_the_span_and_the_jar_go_out(
     (request,) = outside.upstream.requests
     assert (request.url, request.method) == (f"{SITE}/norge", "GET")
     assert (request.span, request.cookie, request.etag, request.form) == (None, None, None, None)
+
+
+def test_a_page_that_drips_holds_no_thread_for_long(
+    outside: Outside, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A film may take its half hour; a page has thirty seconds, here none."""
+    monkeypatch.setattr(fetching, "PAGE_SECONDS", 0.0)
+    put(outside, f"{SITE}/bilde", typed("image/png"))
+    assert outside.get(client, "/norge").status_code == 502
+    assert outside.visits()[-1]["reason"] == "UpstreamTimeout"
+    assert outside.get(client, "/bilde").status_code == 200

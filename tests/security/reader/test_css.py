@@ -98,6 +98,7 @@ def test_what_is_known_stays(text: str, cleaned: str) -> None:
         "> p{top:0}",
         "p{{top:0}}",
         "<!-- -->",
+        "@layer x</style>",
     ],
 )
 def test_what_is_not_known_goes(text: str) -> None:

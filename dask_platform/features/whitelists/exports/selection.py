@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from dask_platform.features.whitelists.engine import Asked
+from dask_platform.features.whitelists.engine import Asked, out_of_scope
 from dask_platform.features.whitelists.exports.openings import (
     CannotSay,
     Closing,
@@ -61,17 +61,9 @@ def concerning(rules: Iterable[Rule], asked: Asked) -> list[Rule]:
 
 
 def _concerns(rule: Rule, asked: Asked) -> bool:
-    scope, opens = rule.scope, rule.effect is Effect.ALLOW
-    if scope.units and asked.unit not in scope.units:
+    if out_of_scope(rule, asked) is not None:
         return False
-    if scope.security_levels and asked.level not in scope.security_levels:
-        return False
-    if scope.courses and asked.courses.isdisjoint(scope.courses):
-        return False
-    # In an exam only what is an aid of that exam is open; an aid is open in no other place.
-    aids_alone = (asked.sitting is not None and opens) or bool(scope.sittings)
-    if aids_alone and asked.sitting not in scope.sittings:
-        return False
+    opens = rule.effect is Effect.ALLOW
     return not opens or to_oslo(asked.at).date() <= rule.expires
 
 
