@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -17,17 +18,32 @@ HTML_MOST = 2 * 1024 * 1024
 
 
 @click.command()
-def serve() -> None:
-    """Serve the school: gunicorn, with health and metrics on a port of their own."""
+@click.option(
+    "--resources", is_flag=True, help="behind the door for approved sites (DASK_RESOURCES_BIND)"
+)
+def serve(resources: bool) -> None:
+    """Serve the school: gunicorn, with health and metrics on a port of their own.
+
+    With --resources the same program in processes of its own, so that films and slow sites hold
+    none of the school's threads.
+    """
     settings = load_settings()
     if settings.embedded_database:
         raise ConfigurationError(["DASK_DATABASE_URL: serve needs a server. Or run the demo."])
-    run_gunicorn(settings.home)
+    if not resources:
+        run_gunicorn(settings.home / "metrics")
+    if settings.resources_url is None:
+        raise ConfigurationError(["DASK_RESOURCES_URL: needed to serve approved sites. Set it."])
+    os.environ.update(
+        DASK_BIND=settings.resources_bind,
+        DASK_HEALTH_BIND=settings.resources_health_bind,
+        DASK_THREADS=str(settings.resources_threads),
+    )
+    run_gunicorn(settings.home / "metrics-resources")
 
 
-def run_gunicorn(home: Path) -> None:
-    """Become gunicorn, with the configuration in ``infra/``."""
-    metrics = home / "metrics"
+def run_gunicorn(metrics: Path) -> NoReturn:
+    """Become gunicorn, with the configuration in ``infra/``; figures are kept in ``metrics``."""
     metrics.mkdir(parents=True, exist_ok=True)
     for old in metrics.glob("*.db"):
         old.unlink(missing_ok=True)

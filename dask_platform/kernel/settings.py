@@ -127,6 +127,9 @@ class Settings(BaseSettings):
     upload_max_bytes: int = Field(default=256 * MIB, ge=MIB, le=2048 * MIB)
 
     resources_url: str | None = None
+    resources_bind: str = "127.0.0.1:8001"
+    resources_health_bind: str = "127.0.0.1:9101"
+    resources_threads: int = Field(default=32, ge=1, le=64)
     # What goes out must not tell where it comes from: the words of a common browser.
     upstream_user_agent: str = (
         "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -229,8 +232,9 @@ def _problems(settings: Settings) -> list[str]:
     url = urlsplit(settings.public_url)
     if url.scheme not in ("http", "https") or not url.netloc or url.path not in ("", "/"):
         found.append("DASK_PUBLIC_URL: write scheme and host alone, such as https://skole.example.")
-    for name, bind in (("BIND", settings.bind), ("HEALTH_BIND", settings.health_bind)):
-        if not _is_bind(bind) or (name == "HEALTH_BIND" and bind.startswith("unix:")):
+    for name in ("BIND", "HEALTH_BIND", "RESOURCES_BIND", "RESOURCES_HEALTH_BIND"):
+        bind = getattr(settings, name.lower())
+        if not _is_bind(bind) or ("HEALTH" in name and bind.startswith("unix:")):
             found.append(f"DASK_{name}: write address:port or unix:/path. Got {bind!r}.")
     found += _resources_problems(settings)
     if settings.store is StoreKind.S3:

@@ -53,6 +53,7 @@ def test_wrong_usage_is_two(tmp_path: Path, arguments: list[str]) -> None:
     [
         (["settings", "check"], {"DASK_WORKERS": "many", "DASK_BIND": "nowhere"}),
         (["serve"], {}),
+        (["serve", "--resources"], {"DASK_DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}),
         (["audit", "verify"], {
             "DASK_DATABASE_URL": "postgresql://x@127.0.0.1:9/x",
             "DASK_DATABASE_OWNER_URL": "postgresql://x@127.0.0.1:9/x",
