@@ -17,12 +17,18 @@ from dask_platform.web.platform import Platform
 
 CONCURRENCY = 2
 POLL_SECONDS = 5.0
+# A worker that is told to stop says so in the database. When that has gone first, waiting for it
+# the pool's usual half a minute would only keep the process alive.
+CONNECTION_SECONDS = 8.0
 
 
 def make_jobs(url: str) -> App:
     """The job application with every feature's tasks. ``url`` is the worker role's."""
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, max_size=4))
+    app = App(connector=PsycopgConnector(
+        conninfo=conninfo, min_size=1, max_size=4,
+        timeout=CONNECTION_SECONDS, reconnect_timeout=CONNECTION_SECONDS,
+    ))  # fmt: skip
     app.add_tasks_from(broker_jobs, namespace="broker")
     app.add_tasks_from(handins_jobs(), namespace="handins")
     app.add_tasks_from(identity_jobs, namespace="identity")
