@@ -31,3 +31,10 @@ def page_policy(nonce: str) -> str:
     stand as they are. Neither can load anything that is not on this host."""
     own = f"style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'"
     return "; ".join((*_PARTS, own))
+
+
+# A drawing opened by itself is a document: it may use its own styles, and nothing else at all.
+FILE_POLICY: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+#: The browser may show it again for five minutes, to the student who fetched it: the next one at
+#: the same PC has another token, and asks anew.
+KEPT: Final = {"Cache-Control": "private, max-age=300", "Vary": "Cookie"}
