@@ -5,6 +5,7 @@ process costs memory. nginx stands in front and takes slow clients, large bodies
 """
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -42,6 +43,10 @@ _health = None
 def when_ready(server):
     """Health and metrics run beside the workers and end with the master."""
     global _health
+    # What is loaded by now lives as long as the server: no collection need look at it again, and
+    # its memory stays shared among the workers.
+    gc.collect()
+    gc.freeze()
     _health = subprocess.Popen(
         [sys.executable, "-m", "dask_platform.entry.cli", "health"],
         preexec_fn=children_die_with_me(),
@@ -57,6 +62,13 @@ def on_exit(server):
         except subprocess.TimeoutExpired:
             _health.kill()
             _health.wait()
+
+
+def worker_exit(server, worker):
+    """In the worker, when it ends: sites and the database are told so."""
+    from dask_platform.entry import wsgi
+
+    wsgi.close()
 
 
 def child_exit(server, worker):

@@ -28,6 +28,16 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _HOST: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 )
+# An address that is written so plainly that every parser reads it alike, and the standard leaves as
+# it is: no escape, no dot at the beginning of a segment, no alphabet but ours. Most are.
+# Possessive, so that no text makes it try again.
+_SEGMENT: Final = r"[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_.~!$&'()*+,=:@-]*+"
+_PLAIN: Final = re.compile(
+    r"https://(?P<host>(?!(?:[a-z0-9-]*+\.)*xn--)"
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9])"
+    rf"(?P<path>/(?:{_SEGMENT}(?:/{_SEGMENT})*+/?)?)"
+    r"(?:\?(?P<query>[A-Za-z0-9_.~!$&()*+,=:@/-]++))?"
+)
 
 
 class BadAddress(Exception):
@@ -61,6 +71,10 @@ def parse(given: str) -> WebAddress:
     slashes, dots, backslashes and semicolons, twice-encoded characters, empty segments, path
     parameters, bytes that are no UTF-8, control characters, and text that is not in NFC.
     """
+    plain = _PLAIN.fullmatch(given) if len(given) <= MOST_CHARACTERS else None
+    if plain is not None:
+        host, path, query = plain.groups()
+        return WebAddress(given, host, path, _query(query, given) if query else ())
     if not given.startswith(_HTTPS) or len(given) > MOST_CHARACTERS or not given.isascii():
         raise _fault(given)
     text, mark, _fragment = given.partition("#")

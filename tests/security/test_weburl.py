@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ada_url
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dask_platform.security.weburl import MOST_CHARACTERS, BadAddress, is_host, parse
+from dask_platform.security.weburl import _PLAIN, MOST_CHARACTERS, BadAddress, is_host, parse
 
 #: What is refused, and as what. Each line is a way that somebody has got past a list.
 TRICKS = [
@@ -174,6 +174,40 @@ def test_a_browser_reads_the_same(given: str) -> None:
     assert ours.text == given.partition("#")[0]
     query = ada_url.parse_search_params(browser.search) if browser.search else {}
     assert {name for name, _value in ours.query} == set(query)
+
+
+@given(
+    st.builds(
+        "https://{}/{}".format,
+        st.from_regex(r"(?:[a-zx0-9-]{1,6}\.){1,3}[a-z0-9-]{1,5}", fullmatch=True)
+        | st.sampled_from(["xn--a.no", "a.xn--no", "1.2.3.4", "0x1.a0", "a.0x1", "a--b.no"]),
+        st.from_regex(r"[a-c0-9A._~!$&'()*+,=:@/?%;-]{0,30}", fullmatch=True),
+    )
+)
+@settings(max_examples=1000)
+def test_what_is_read_without_the_parser_is_read_alike(given: str) -> None:
+    """Plainly written addresses skip the parser: it must leave each of them just as it stands."""
+    plain = _PLAIN.fullmatch(given)
+    if plain is None:
+        return
+    browser = ada_url.URL(given)
+    assert browser.href == given
+    assert (browser.hostname, browser.pathname) == (plain["host"], plain["path"])
+    assert browser.search == (f"?{plain['query']}" if plain["query"] else "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://" + "a" * 1990, "https://" + "a." * 990, "https://" + "a-" * 990,
+        "https://a.no/" + "a/" * 980 + ";", "https://a.no/" + "a" * 1980 + ";",
+        "https://a.no/" + "a." * 980 + ";", "https://a.no/?" + "a" * 1970 + "%",
+    ],
+)  # fmt: skip
+def test_no_text_makes_the_plain_reading_try_again_and_again(text: str) -> None:
+    """A pattern that backs up would take years for one of these; the run would not end."""
+    with pytest.raises(BadAddress):
+        parse(text)
 
 
 @pytest.mark.parametrize(
