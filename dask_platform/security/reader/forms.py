@@ -64,10 +64,17 @@ class FormWriter:
         form, placed = found
         self._form = form
         self._fields = {one.name: one for one in form.fields}
+        if form.hidden is not None:
+            self._fields.pop(form.hidden[0], None)
         self._out.append(
             f"<form{self._attributes('form', given)}{quoted('action', placed)}"
             f"{quoted('method', form.method.lower())}{quoted('accept-charset', 'utf-8')}>"
         )
+        if form.hidden is not None:
+            name, value = form.hidden
+            self._out.append(
+                f"<input{quoted('type', 'hidden')}{quoted('name', name)}{quoted('value', value)}>"
+            )
         return "</form>"
 
     def _allowed(self, given: Attributes) -> tuple[AllowedForm, str] | None:
@@ -116,6 +123,8 @@ class FormWriter:
         value = lists.text(given.get("value") or "")
         fits = len(value) <= field.length and (field.kind != "choice" or value in field.choices)
         if kind == "hidden" or (kind in ("radio", "checkbox") and field.kind == "choice"):
+            if kind == "hidden" and self._form.method == "POST" and field.kind != "choice":
+                return  # nobody sees what the page would have sent in the student's name
             if fits and "value" in given:
                 shown = {"type": kind, "name": field.name, "value": value}
                 self._write("input", given, shown, ("checked",) if kind != "hidden" else ())

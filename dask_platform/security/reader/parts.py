@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["link", "image", "media", "track", "style", "font", "form", "icon"]
+Kind = Literal["link", "image", "media", "track", "style", "font", "form", "icon", "script"]
+"""What an address is for. ``script`` is asked for by ``security.scripted`` alone."""
 
 Place = Callable[[str, Kind], "str | None"]
 """``(url, kind) -> our address, or None``. Asked for an absolute ``http`` or ``https`` address
@@ -41,11 +42,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class AllowedForm:
-    """A form that stays on the page. ``action`` is an https address without query."""
+    """A form that stays on the page. ``action`` is an https address without query.
+
+    ``hidden`` is a name and a value of the caller's own, which the form carries beside its fields;
+    a field of that name on the page is not the site's to fill.
+    """
 
     action: str
     method: Literal["GET", "POST"]
     fields: tuple[Field, ...]
+    hidden: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
