@@ -226,6 +226,15 @@ class UpstreamContract:
         with upstream.fetch(asked, largest=MIB, seconds=10) as answer:
             assert b"".join(answer.body) == b"found"
 
+    def test_letting_go_of_what_is_kept_ends_nothing(self, upstream: Upstream, put: Put) -> None:
+        put(f"{SITE}/long", Page(LONG))
+        answer = upstream.fetch(UpstreamRequest(f"{SITE}/long"), largest=MIB, seconds=10)
+        upstream.close()
+        upstream.close()
+        assert b"".join(answer.body) == LONG
+        with upstream.fetch(UpstreamRequest(f"{SITE}/long"), largest=MIB, seconds=10) as again:
+            assert b"".join(again.body) == LONG
+
     def test_closing_twice_and_reading_after(self, upstream: Upstream, put: Put) -> None:
         put(f"{SITE}/long", Page(LONG))
         answer = upstream.fetch(UpstreamRequest(f"{SITE}/long"), largest=MIB, seconds=10)
