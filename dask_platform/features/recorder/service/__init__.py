@@ -1,0 +1,1 @@
+"""The verbs: ``recordings`` starts, ends and throws away, ``copying`` makes a copy of one."""
