@@ -26,9 +26,18 @@ check: install-dev ## style, types, layers, translations, migrations
 	@$(BIN)/python tools/translations.py check
 	@$(BIN)/python tools/check_migrations.py
 
-bench: install-dev ## the figures, each beside its yardstick
-	@tools/need-services.sh nginx
-	@$(BIN)/python -m tools.bench
+bench: install-dev ## the figures, each beside its yardstick (PARTS=broker)
+	@tools/need-services.sh nginx squid
+	@for one in mitmproxy pywb; do $(MAKE) -s $(VENV)/bench-$$one/.installed \
+	  || echo "$$one cannot be installed here: its figures are left out" >&2; done
+	@$(BIN)/python -m tools.bench $(PARTS)
+
+# Yardsticks whose libraries agree neither with ours nor with each other's.
+$(VENV)/bench-%/.installed: requirements-bench-%.txt | $(VENV)/bin/python
+	@echo "installing $* to measure beside (hash-locked) ..."
+	@$(BIN)/python -m venv $(VENV)/bench-$*
+	@$(VENV)/bench-$*/bin/pip install --quiet --require-hashes -r $<
+	@touch $@
 
 install: $(VENV)/.installed assets
 

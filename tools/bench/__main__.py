@@ -8,10 +8,12 @@ import os
 import signal
 import statistics
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tools.bench import decide
+from tools.bench import broker, broker_load, decide
+from tools.bench.broker import Brokered
 from tools.bench.decide import Decided
 from tools.bench.load import HandIns, Pages, Result, Target, measure
 from tools.bench.site import THREADS, WORKERS, Site, running
@@ -40,25 +42,50 @@ class Figure:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each is measured")
+    parser.add_argument(
+        "--browsing", type=float, default=60.0, help="how long two hundred students browse"
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; or all")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     arguments = parser.parse_args()
+    parts = arguments.parts or list(PARTS)
+    if strange := set(parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(strange))}")
     # So that what was started is stopped in order then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        with running() as site:
-            figures = list(_figures(site, arguments.seconds))
-            memory = site.peak_memory()
-        decided = decide.figures()
+        for part in parts:
+            PARTS[part](arguments)
     except KeyboardInterrupt:
         return 1
-    except BenchError as error:
+    except (BenchError, broker_load.LoadError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _school(arguments: argparse.Namespace) -> None:
+    """The pages of the school, and deciding."""
+    with running() as site:
+        figures = list(_figures(site, arguments.seconds))
+        memory = site.peak_memory()
+    decided = decide.figures()
     if arguments.json:
         print(json.dumps(_report(figures, memory, decided), indent=1))
     else:
         _print(figures, memory, decided)
-    return 0
+
+
+def _broker(arguments: argparse.Namespace) -> None:
+    """The way out to approved sites."""
+    found: Brokered = broker.figures(arguments.seconds, arguments.browsing)
+    if arguments.json:
+        print(json.dumps(broker.report(found), indent=1))
+    else:
+        broker.show(found)
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {"school": _school, "broker": _broker}
 
 
 class BenchError(Exception):
