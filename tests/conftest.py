@@ -22,6 +22,7 @@ LONG_FILES = (
     "features/handins/test_hand_in.py",
     "features/identity/test_second_factor.py",
     "entry/test_backup.py",
+    "entry/test_restore.py",
     "features/handins/test_files.py",
     "features/identity/test_sessions.py",
     "security/test_policy_agreement.py",

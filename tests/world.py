@@ -35,6 +35,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from dask_platform.adapters.copies import LocalCopies
 from dask_platform.adapters.directory.memory import MemoryDirectory
 from dask_platform.adapters.scanner import FakeScanner
 from dask_platform.adapters.storage import FilesystemStore
@@ -263,6 +264,7 @@ class World:
             clock=self.clock,
             files=FilesystemStore(self.settings.files_folder),
             scanner=FakeScanner(),
+            copies=LocalCopies(),
         )
 
     def _read_ids(self, uow: UnitOfWork) -> None:

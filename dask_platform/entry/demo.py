@@ -28,7 +28,7 @@ from dask_platform.db import migrate
 from dask_platform.db.embedded import DATABASE, EmbeddedPostgres, children_die_with_me
 from dask_platform.entry import ROOT
 from dask_platform.entry.demo_people import accounts
-from dask_platform.entry.demo_site.serve import CA, HOST, certify
+from dask_platform.entry.demo_site.serve import CA, HOSTS, certify
 from dask_platform.kernel.errors import Unavailable
 from dask_platform.kernel.settings import Settings, load_settings
 
@@ -51,7 +51,7 @@ def demo() -> None:
         DASK_HOME=str(home),
         DASK_RESOURCES_URL=f"http://ressurs.localhost:{port}",
         DASK_UPSTREAM_CA_FILE=str(home / "site" / CA),
-        DASK_UPSTREAM_FIXED=f"{HOST}=127.0.0.1:{site_port}",
+        DASK_UPSTREAM_FIXED=",".join(f"{one}=127.0.0.1:{site_port}" for one in HOSTS),
         DASK_BIND=f"127.0.0.1:{port}",
         DASK_PUBLIC_URL=f"http://localhost:{port}",
         DASK_HEALTH_BIND=f"127.0.0.1:{_free_port()}",

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 
 from dask_platform.db.unit_of_work import UnitOfWork
-from dask_platform.entry import demo_wishes
+from dask_platform.entry import demo_copy, demo_wishes
 from dask_platform.entry.demo_people import CLASSES, PASSWORD, PEOPLE, UNITS
 from dask_platform.features.courses.load import load_content
 from dask_platform.features.courses.models import (
@@ -60,6 +60,7 @@ def load(platform: Platform, content: Path, whitelists: Path) -> None:
             shutil.copytree(folder, both, dirs_exist_ok=True)
         load_whitelists(uow, Path(both), now=now)
         demo_wishes.load(uow, now)
+    demo_copy.load(platform, now)
 
 
 def _people(uow: UnitOfWork, now: datetime) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import certifi
 import structlog
 
+from dask_platform.adapters.copies import LocalCopies
 from dask_platform.adapters.directory.ldap import LdapDirectory
 from dask_platform.adapters.directory.settings import LdapSettings
 from dask_platform.adapters.scanner import ClamdScanner, FakeScanner
@@ -35,8 +36,8 @@ from dask_platform.kernel.settings import (
     ScannerKind,
     Settings,
     StoreKind,
-    fixed_hosts,
 )
+from dask_platform.kernel.settings_broker import fixed_hosts
 from dask_platform.security.addresses import Outside
 from dask_platform.web.platform import Platform
 
@@ -186,4 +187,5 @@ def build_platform(
         scanner=build_scanner(settings),
         directory=build_directory(settings),
         upstream=build_upstream(settings),
+        copies=LocalCopies(),
     )

@@ -11,6 +11,7 @@ from dask_platform.entry.wiring import build_platform, configure_logging, databa
 from dask_platform.features.broker.jobs import blueprint as broker_jobs
 from dask_platform.features.handins.jobs import make_blueprint as handins_jobs
 from dask_platform.features.identity.jobs import blueprint as identity_jobs
+from dask_platform.features.recorder.jobs import blueprint as recorder_jobs
 from dask_platform.features.whitelists.jobs import blueprint as whitelists_jobs
 from dask_platform.kernel.settings import Settings
 from dask_platform.web.platform import Platform
@@ -32,6 +33,7 @@ def make_jobs(url: str) -> App:
     app.add_tasks_from(broker_jobs, namespace="broker")
     app.add_tasks_from(handins_jobs(), namespace="handins")
     app.add_tasks_from(identity_jobs, namespace="identity")
+    app.add_tasks_from(recorder_jobs, namespace="recorder")
     app.add_tasks_from(whitelists_jobs, namespace="whitelists")
     return app
 

@@ -34,4 +34,12 @@ def make_both(platform: Platform) -> WSGIApplication:
 
 settings = load_settings()
 configure_logging(settings)
-app = make_both(build_platform(settings))
+platform = build_platform(settings)
+app = make_both(platform)
+
+
+def close() -> None:
+    """A process that ends lets go of what it holds open: gunicorn calls it in each worker."""
+    if platform.upstream is not None:
+        platform.upstream.close()
+    platform.database.dispose()

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from sqlalchemy import MetaData
 
-FEATURES = ("audit", "broker", "courses", "handins", "identity", "whitelists")
+FEATURES = ("audit", "broker", "courses", "handins", "identity", "recorder", "whitelists")
 
 
 def all_models() -> MetaData:

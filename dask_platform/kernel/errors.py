@@ -171,6 +171,22 @@ class UpstreamStopped(UpstreamError):
     sentence = N_("This has been stopped by the school.")
 
 
+class CopyBroken(Invalid):
+    """A copy of a site cannot be read, or holds what must not be in one."""
+
+
+class UpstreamCopyMissing(UpstreamError):
+    """The rule is shown from a copy, and there is none here."""
+
+    sentence = N_("The school has no copy of this page yet.")
+
+
+class UpstreamCopyNotReady(UpstreamUnavailable):
+    """The rule's copy is being fetched from the store, or the store does not answer."""
+
+    sentence = N_("The copy is being made ready. Try again in a minute.")
+
+
 class ConfigurationError(DaskError):
     """Settings or a file of the installation are wrong. ``problems`` lists every one of them."""
 

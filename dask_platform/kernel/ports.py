@@ -6,9 +6,10 @@ contract suite under ``tests/contracts`` that runs against each adapter and each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Protocol, Self
 
@@ -237,5 +238,138 @@ class Upstream(Protocol):
         ``UpstreamTimeout``, ``UpstreamCertificateRefused``, ``UpstreamAnswerRefused``,
         ``UpstreamTooLarge``, ``UpstreamStopped``. ``ValueError`` for a request that no caller
         should make (a form without POST, a line break in a cookie).
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connections that are kept for another request: a process that ends says so
+        to the sites. What is under way goes on; another ``fetch`` opens a new one."""
+        ...
+
+
+CopyKind = Literal["warc", "zim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One answer of a site as it was captured, to be written into a copy.
+
+    ``url`` is the canonical text of its address, without a fragment. ``headers`` have lower-case
+    names; of them a copy keeps the type, the language and where a redirect leads. ``body`` comes
+    unpacked and is read once.
+    """
+
+    url: str
+    at: datetime
+    status: int
+    headers: Mapping[str, str]
+    body: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPage:
+    """A page of a copy. ``address`` is an address, or of a ZIM file, which stands for whichever
+    host a rule says, path and query alone."""
+
+    address: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFacts:
+    """What a copy holds, read from its bytes; none of it is to be trusted more than those are.
+
+    ``main`` is the first page, as ``CopyPage.address``. ``hosts`` are those that a WARC file has
+    answers of, or that a ZIM file names its folders by. ``search`` says what can be searched.
+    ``first`` are some of its pages, the main one first. ``left_out`` counts answers that are in the
+    file and will never be shown; ``findings`` says why, in English sentences.
+    """
+
+    kind: CopyKind
+    title: str
+    language: str
+    made_on: date | None
+    main: str
+    hosts: tuple[str, ...]
+    pages: int
+    files: int
+    unpacked: int
+    search: Literal["nothing", "text", "titles"]
+    first: tuple[CopyPage, ...] = ()
+    left_out: int = 0
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyAnswer:
+    """What a copy has at an address.
+
+    ``status`` is 200, 206 (``span`` is the first and last byte, both included), 302 (``location``
+    is the address that it leads to) or 416. ``size`` is that of the whole file, ``body`` what was
+    asked for, in chunks of at most 64 KiB; close it when it is not read to the end.
+    """
+
+    status: int
+    content_type: str
+    size: int
+    body: Generator[bytes, None, None]
+    span: tuple[int, int] | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFile:
+    """One file of a copy, as it is looked through before the copy is taken."""
+
+    address: str
+    content_type: str
+    size: int
+    body: Generator[bytes, None, None]
+
+
+class SiteCopy(Protocol):
+    """A copy of a site that is open for reading. Safe to share between threads."""
+
+    def get(
+        self, url: str, *, home: str, span: tuple[int, int | None] | None = None
+    ) -> CopyAnswer | None:
+        """What the copy has at ``url``, canonical; None where it has nothing.
+
+        ``home`` is the host that the copy stands for: what a ZIM file does not put under a host is
+        that one's. Raises ``CopyBroken`` where the bytes turn out not to be readable.
+        """
+        ...
+
+    def search(self, words: str, *, home: str, most: int) -> list[CopyPage]:
+        """At most ``most`` pages for the words, best first; ``address`` is a canonical url. None
+        are found where the copy has no index."""
+        ...
+
+    @property
+    def searchable(self) -> bool: ...
+
+    def files(self) -> Iterator[CopyFile]:
+        """Every file that can be shown, each to be read or closed before the next."""
+        ...
+
+
+class Copies(Protocol):
+    """Copies of sites as files: looking at one, opening one, writing one."""
+
+    def examine(self, path: Path, *, seconds: float) -> CopyFacts:
+        """Read all of an unknown file, in a process of its own with little memory, and say what it
+        is; what is needed to find things in it may be left beside it. Raises ``CopyBroken`` with a
+        sentence that says what is wrong."""
+        ...
+
+    def open(self, path: Path, kind: CopyKind) -> SiteCopy:
+        """Open a file that has been examined. Raises ``CopyBroken``."""
+        ...
+
+    def write(self, stream: BinaryIO, answers: Iterable[Captured], *, title: str) -> int:
+        """Write the answers to ``stream`` as a WARC file, in constant memory; how many there were.
+
+        Of two for one address both are written, and the later one is shown. Raises ``Invalid`` for
+        an address that is not canonical.
         """
         ...

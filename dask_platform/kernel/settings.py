@@ -21,6 +21,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dask_platform.kernel.errors import ConfigurationError
+from dask_platform.kernel.settings_broker import BrokerSettings, resources_problems
 
 MIB = 1024 * 1024
 MIN_SECRET_LENGTH = 32
@@ -55,8 +56,11 @@ class DirectoryKind(StrEnum):
     LDAP = "ldap"
 
 
-class Settings(BaseSettings):
-    """Everything an installation decides. Sizes in bytes, times in minutes or hours as named."""
+class Settings(BrokerSettings, BaseSettings):
+    """Everything an installation decides. Sizes in bytes, times in minutes or hours as named.
+
+    What belongs to approved sites stands in ``settings_broker``.
+    """
 
     model_config = SettingsConfigDict(env_prefix="DASK_", extra="ignore", frozen=True)
 
@@ -125,20 +129,6 @@ class Settings(BaseSettings):
     throttle_minutes: int = Field(default=10, ge=1, le=1440)
 
     upload_max_bytes: int = Field(default=256 * MIB, ge=MIB, le=2048 * MIB)
-
-    resources_url: str | None = None
-    resources_bind: str = "127.0.0.1:8001"
-    resources_health_bind: str = "127.0.0.1:9101"
-    resources_threads: int = Field(default=32, ge=1, le=64)
-    # What goes out must not tell where it comes from: the words of a common browser.
-    upstream_user_agent: str = (
-        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-    )
-    upstream_name_servers: str = ""
-    upstream_ca_file: Path | None = None
-    upstream_own_networks: str = ""
-    upstream_fixed: str = ""
-    site_visits_days: int = Field(default=90, ge=1, le=3650)
 
     @classmethod
     def settings_customise_sources(
@@ -236,7 +226,7 @@ def _problems(settings: Settings) -> list[str]:
         bind = getattr(settings, name.lower())
         if not _is_bind(bind) or ("HEALTH" in name and bind.startswith("unix:")):
             found.append(f"DASK_{name}: write address:port or unix:/path. Got {bind!r}.")
-    found += _resources_problems(settings)
+    found += resources_problems(settings, settings.public_url)
     if settings.store is StoreKind.S3:
         for name in ("s3_endpoint", "s3_access_key", "s3_secret_key"):
             if not getattr(settings, name):
@@ -250,63 +240,6 @@ def _problems(settings: Settings) -> list[str]:
                 found.append(f"DASK_{name.upper()}: needed when DASK_DIRECTORY=ldap. Set it.")
         if "{username}" not in settings.ldap_user_filter:
             found.append("DASK_LDAP_USER_FILTER: must hold {username} where the name goes.")
-    return found
-
-
-def _resources_problems(settings: Settings) -> list[str]:
-    found = []
-    if settings.resources_url is not None:
-        outside, school = urlsplit(settings.resources_url), urlsplit(settings.public_url)
-        if (
-            outside.scheme not in ("http", "https")
-            or not outside.hostname
-            or outside.path not in ("", "/")
-        ):
-            found.append(
-                "DASK_RESOURCES_URL: write scheme and host alone, such as https://ressurs.example."
-            )
-        elif _related(outside.hostname, school.hostname or ""):
-            found.append(
-                "DASK_RESOURCES_URL: sites must not share a domain with the school, or its cookies "
-                "would be theirs. Use a domain of its own."
-            )
-        if outside.scheme != school.scheme:
-            found.append("DASK_RESOURCES_URL: must have the same scheme as DASK_PUBLIC_URL.")
-    for name, read in (
-        ("upstream_name_servers", ipaddress.ip_address),
-        ("upstream_own_networks", ipaddress.ip_network),
-    ):
-        for one in getattr(settings, name).replace(",", " ").split():
-            try:
-                read(one)
-            except ValueError:
-                found.append(f"DASK_{name.upper()}: {one!r} cannot stand there. Correct it.")
-    try:
-        fixed_hosts(settings.upstream_fixed)
-    except ValueError:
-        found.append("DASK_UPSTREAM_FIXED: write host=127.0.0.1:port, several parted by commas.")
-    return found
-
-
-def _related(one: str, other: str) -> bool:
-    """Whether one host lies below the other. Two hosts below a third are for the operator to see:
-    which names are registered apart is not to be read off a name."""
-    return (
-        one == other
-        or (one.endswith(f".{other}") and other != "localhost")
-        or other.endswith(f".{one}")
-    )
-
-
-def fixed_hosts(text: str) -> dict[str, tuple[str, int]]:
-    """``host=address:port`` pairs. Raises ``ValueError``."""
-    found = {}
-    for pair in text.replace(",", " ").split():
-        host, _equals, place = pair.partition("=")
-        address, _colon, port = place.rpartition(":")
-        if not host or not ipaddress.ip_address(address).is_loopback:
-            raise ValueError(pair)
-        found[host] = (address, int(port))
     return found
 
 

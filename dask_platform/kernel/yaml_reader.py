@@ -14,6 +14,8 @@ from typing import Final
 
 import yaml
 
+from dask_platform.kernel.messages import N_
+
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 12
 
@@ -27,15 +29,27 @@ _CLOSING = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something to put right in a file. ``line`` counts from 1; a warning refuses nothing."""
+    """Something to put right in a file. ``line`` counts from 1; a warning refuses nothing.
+
+    ``message`` is the English sentence and the translation key, ``params`` are the names and values
+    of its places, and ``field`` names the field that it is about, where it is about one.
+    """
 
     file: str
     line: int
     message: str
     warning: bool = False
+    field: str = ""
+    params: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def english(self) -> str:
+        """The sentence with its places filled, and its field before it."""
+        said = self.message % dict(self.params) if self.params else self.message
+        return f"{self.field}: {said}" if self.field else said
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {'warning: ' if self.warning else ''}{self.message}"
+        return f"{self.file}:{self.line}: {'warning: ' if self.warning else ''}{self.english}"
 
 
 def _line(thing: yaml.Node | yaml.Event) -> int:
@@ -49,19 +63,23 @@ class YamlReader:
         self.file = file
         self.problems: list[Problem] = []
 
-    def refuse(self, where: yaml.Node | int, message: str) -> None:
+    def refuse(self, where: yaml.Node | int, message: str, **params: object) -> None:
+        """Note what is wrong: a sentence with the names of its places, and what stands in them."""
         line = where if isinstance(where, int) else _line(where)
-        self.problems.append(Problem(self.file, line, message))
+        said = tuple((name, str(value)) for name, value in params.items())
+        self.problems.append(Problem(self.file, line, message, params=said))
 
     def root(self, data: bytes) -> yaml.Node | None:
         """The document's root, or None where the file cannot be read at all."""
         if len(data) > MAX_BYTES:
-            self.refuse(1, f"The file is larger than {MAX_BYTES // 1024} KiB.")
+            self.refuse(1, N_("The file is larger than %(size)s KiB."), size=MAX_BYTES // 1024)
             return None
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            self.refuse(data.count(b"\n", 0, error.start) + 1, "The file must be saved as UTF-8.")
+            self.refuse(
+                data.count(b"\n", 0, error.start) + 1, N_("The file must be saved as UTF-8.")
+            )
             return None
         try:
             if not self._safe(text):
@@ -69,14 +87,16 @@ class YamlReader:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self.refuse(mark.line + 1 if mark else 1, f"Not valid YAML: {error.problem}.")
+            self.refuse(
+                mark.line + 1 if mark else 1, N_("Not valid YAML: %(what)s."), what=error.problem
+            )
             return None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
-            self.refuse(line, "Not valid YAML: a character that cannot be used.")
+            self.refuse(line, N_("Not valid YAML: a character that cannot be used."))
             return None
         if node is None:
-            self.refuse(1, "The file is empty.")
+            self.refuse(1, N_("The file is empty."))
         return node
 
     def _safe(self, text: str) -> bool:
@@ -84,39 +104,44 @@ class YamlReader:
         depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                self.refuse(_line(event), "Aliases (*name) are not used here.")
+                self.refuse(_line(event), N_("Aliases (*name) are not used here."))
                 return False
             depth += isinstance(event, _OPENING)
             depth -= isinstance(event, _CLOSING)
             if depth > MAX_DEPTH:
-                self.refuse(_line(event), "Nested too deep.")
+                self.refuse(_line(event), N_("Nested too deep."))
                 return False
         return True
 
     def mapping(self, node: yaml.Node, fields: Mapping[str, bool]) -> dict[str, yaml.Node] | None:
         """The values by key. ``fields`` are the keys there may be: True where it must be there."""
         if not isinstance(node, yaml.MappingNode):
-            self.refuse(node, f"Here must be the fields {', '.join(fields)}.")
+            self.refuse(node, N_("Here must be the fields %(fields)s."), fields=", ".join(fields))
             return None
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is None or name not in fields:
-                self.refuse(key, f"Unknown field {name!r}. Known are {', '.join(fields)}.")
+                self.refuse(
+                    key,
+                    N_("Unknown field %(name)s. Known are %(fields)s."),
+                    name=repr(name),
+                    fields=", ".join(fields),
+                )
             elif name in found:
-                self.refuse(key, f"The field {name!r} stands twice.")
+                self.refuse(key, N_("The field %(name)s stands twice."), name=repr(name))
             else:
                 found[name] = value
         for name, needed in fields.items():
             if needed and name not in found:
-                self.refuse(node, f"The field {name!r} is missing.")
+                self.refuse(node, N_("The field %(name)s is missing."), name=repr(name))
         return found
 
     def sequence(self, node: yaml.Node | None) -> Iterator[yaml.Node]:
         if node is None:
             return
         if not isinstance(node, yaml.SequenceNode):
-            self.refuse(node, "Here must be a list.")
+            self.refuse(node, N_("Here must be a list."))
             return
         yield from node.value
 
@@ -125,21 +150,26 @@ class YamlReader:
         if node is None:
             return None
         if not isinstance(node, yaml.ScalarNode) or node.tag != _STR:
-            self.refuse(node, "Here must be text. Put it in quotes.")
+            self.refuse(node, N_("Here must be text. Put it in quotes."))
             return None
         value = node.value.strip()
         if not value and not empty:
-            self.refuse(node, "Here must be text; it is empty.")
+            self.refuse(node, N_("Here must be text; it is empty."))
             return None
         if len(value) > most:
-            self.refuse(node, f"The text is longer than {most} characters.")
+            self.refuse(node, N_("The text is longer than %(most)s characters."), most=most)
             return None
         return str(value)
 
     def choice(self, node: yaml.Node | None, choices: tuple[str, ...]) -> str | None:
         value = self.text(node, most=200)
         if value is not None and value not in choices and node is not None:
-            self.refuse(node, f"{value!r} is not one of {', '.join(choices)}.")
+            self.refuse(
+                node,
+                N_("%(value)s is not one of %(choices)s."),
+                value=repr(value),
+                choices=", ".join(choices),
+            )
             return None
         return value
 
@@ -155,7 +185,12 @@ class YamlReader:
             and least <= int(node.value) <= most
         ):
             return int(node.value)
-        self.refuse(node, f"Here must be a whole number from {least} to {most}.")
+        self.refuse(
+            node,
+            N_("Here must be a whole number from %(least)s to %(most)s."),
+            least=least,
+            most=most,
+        )
         return None
 
     def flag(self, node: yaml.Node | None) -> bool | None:
@@ -167,7 +202,7 @@ class YamlReader:
             and node.value in ("true", "false")
         ):
             return bool(node.value == "true")
-        self.refuse(node, "Here must be true or false.")
+        self.refuse(node, N_("Here must be true or false."))
         return None
 
     def day(self, node: yaml.Node | None) -> date | None:
@@ -178,5 +213,5 @@ class YamlReader:
                 return date.fromisoformat(node.value)
             except ValueError:
                 pass
-        self.refuse(node, "Here must be a day, such as 2026-11-22.")
+        self.refuse(node, N_("Here must be a day, such as 2026-11-22."))
         return None

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     SECOND_FACTOR_SELF = "second_factor.self"
     SESSIONS_END = "sessions.end"
     SITES_READ = "sites.read"
+    SITES_RECORD = "sites.record"
     SITES_SUPERVISE = "sites.supervise"
     SITE_REQUEST_ANSWER = "site_request.answer"
     SITE_REQUEST_ASK = "site_request.ask"

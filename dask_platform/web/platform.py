@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from dask_platform.db.unit_of_work import Database
-from dask_platform.kernel.ports import Clock, Directory, FileStore, Scanner, Upstream
+from dask_platform.kernel.ports import Clock, Copies, Directory, FileStore, Scanner, Upstream
 from dask_platform.kernel.settings import Settings
 from dask_platform.security.addresses import RoomMap
 
@@ -66,6 +66,7 @@ class Platform:
     scanner: Scanner
     directory: Directory | None = None
     upstream: Upstream | None = None
+    copies: Copies | None = None
     rooms: Rooms = field(init=False)
 
     def __post_init__(self) -> None:

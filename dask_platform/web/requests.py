@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from functools import cached_property
 from gettext import NullTranslations
 from typing import Any
@@ -99,8 +100,12 @@ class DaskFlask(Flask):
         if request.method not in _SAFE:
             _limit_body(access)
             if access is not None and access.upload:
-                self._receive(token, access)
-            csrf.protect()
+                self.again(lambda: request.form)
+            self.protect()
+
+    def protect(self) -> None:
+        """Refuse what another site made the browser send."""
+        csrf.protect()
 
     def token(self) -> str | None:
         """What the browser shows of its session."""
@@ -110,16 +115,16 @@ class DaskFlask(Flask):
         """Who is behind ``token``, and is from here on the actor of the transaction."""
         return sessions.resume(g.uow, token, platform().clock.now(), request.remote_addr)
 
-    def _receive(self, token: str | None, access: Access) -> None:
-        """Take in the whole body with no transaction open, then ask again who acts and may.
+    def again(self, receive: Callable[[], object]) -> None:
+        """Take in the body with no transaction open, then ask again who acts and may.
 
         Bytes can be slow to come; meanwhile nobody holds a connection, and a session that ended
         during the upload has ended.
         """
         g.uow.commit()
-        _ = request.form
-        g.actor = self.resume(token)
-        self._authorise(access)
+        receive()
+        g.actor = self.resume(self.token())
+        self._authorise(self._access())
 
     def _access(self) -> Access | None:
         """What the endpoint says of itself."""

@@ -39,6 +39,9 @@ NOT_BY_LINK = {
     "identity.login": "for those who are not logged in",
     "identity.second_factor": "the second step of logging in",
     "handins.hand_in": "the last step after the draft's button",
+    "recorder.draft": "for who has recorded a site: see tests/browser/test_recorder.py",
+    "recorder.open_site": "leads out of the school: see tests/browser/test_recorder.py",
+    "recorder.recording": "for who has recorded a site: see tests/browser/test_recorder.py",
     "resources.open_site": "leads out of the school: see tests/browser/test_broker.py",
 }
 

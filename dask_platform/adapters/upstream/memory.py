@@ -73,6 +73,9 @@ class MemoryUpstream:
         page = self.pages.get(request.url, Page(b"not found", 404))
         return _answer(page, request, largest, check)
 
+    def close(self) -> None:
+        """Nothing is kept open here."""
+
 
 def _answer(
     page: Page, request: UpstreamRequest, largest: int, check: Callable[[], None]

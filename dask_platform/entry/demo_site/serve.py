@@ -21,11 +21,27 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dask_platform.entry.demo_site import quiz
+
 HOST: Final = "fjordleksikon.example"
+#: A site with script of its own, and the one that it fetches a module from.
+TRAINER, MODULES = "brok.example", "moduler.example"
+HOSTS: Final = (HOST, TRAINER, MODULES)
 PAGES: Final = Path(__file__).parent / "pages"
-TYPES: Final = {".css": "text/css", ".svg": "image/svg+xml", ".webm": "video/webm"}
+FOLDERS: Final = {
+    TRAINER: PAGES.with_name("pages_brok"),
+    MODULES: PAGES.with_name("pages_moduler"),
+}
+TYPES: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".webm": "video/webm",
+}
 ARTICLES: Final = {"fjord": "Fjord", "bre": "Isbre", "foss": "Foss"}
 CA, CERTIFICATE, KEY = "site-ca.pem", "site-cert.pem", "site-key.pem"
+LARGEST_FORM: Final = 64 * 1024
 _RANGE: Final = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 
 
@@ -58,7 +74,9 @@ def certify(folder: Path) -> None:
     )
     certificate = (
         builder(x509.Name([]), key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(one) for one in HOSTS]), critical=True
+        )
         .sign(authority, hashes.SHA256())
     )
     trusted = Path(certifi.where()).read_bytes() + ca.public_bytes(serialization.Encoding.PEM)
@@ -87,16 +105,26 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer(body=False)
 
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if self.path != quiz.PATH or not length.isdecimal() or int(length) > LARGEST_FORM:
+            self.close_connection = True
+            self._send(404, "text/plain", b"Finnes ikke.", True)
+            return
+        fields = parse_qs(self.rfile.read(int(length)).decode("utf-8", "replace"))
+        self._send(200, "text/html; charset=utf-8", quiz.answered(fields).encode(), True)
+
     def log_message(self, *_arguments: object) -> None:
         """Say nothing: the platform's own log is the one to read."""
 
     def _answer(self, *, body: bool) -> None:
         parts = urlsplit(self.path)
-        if parts.path == "/sok":
+        folder = FOLDERS.get(self.headers.get("Host", ""), PAGES)
+        if folder is PAGES and parts.path == "/sok":
             words = parse_qs(parts.query).get("q", [""])[0]
             self._send(200, "text/html; charset=utf-8", _found(words).encode(), body)
             return
-        file = _file(parts.path)
+        file = _file(parts.path, folder)
         if file is None:
             page = b"<!doctype html><title>Ikke her</title><h1>Siden finnes ikke</h1>"
             self._send(404, "text/html; charset=utf-8", page, body)
@@ -122,13 +150,13 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-def _file(path: str) -> Path | None:
+def _file(path: str, folder: Path) -> Path | None:
     """The file behind an address; None where there is none."""
     if path == "/":
-        return PAGES / "index.html"
+        path = "/index"
     name = path.strip("/").replace("artikkel/", "artikkel-")
-    for file in (PAGES / name, PAGES / f"{name}.html"):
-        if file.is_file() and file.resolve().is_relative_to(PAGES.resolve()):
+    for file in (folder / name, folder / f"{name}.html"):
+        if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
             return file
     return None
 

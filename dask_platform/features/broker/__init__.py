@@ -12,4 +12,6 @@ the broker's own domain: ``application``, and behind it
 
 ``supervision`` opens a watched site for a room, ``review`` reads the log for security, ``jobs``
 sweeps.
+
+``frozen`` has pages from an approved copy in place of a site, ``searching`` searches in one.
 """

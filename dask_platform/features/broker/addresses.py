@@ -47,6 +47,12 @@ def target_of(url: str) -> str:
     return slash + rest
 
 
+def local_target(given: str) -> str:
+    """``given`` where it is a path of this host, else the front page."""
+    plain = given.startswith("/") and not given.startswith("//") and given.isprintable()
+    return given if plain and "\\" not in given else "/"
+
+
 def is_own(path: str) -> bool:
     """Whether a site's ``path``, decoded, lies where our own pages are under its host."""
     return path == OWN or path.startswith(f"{OWN}/")

@@ -6,24 +6,40 @@ What is refused is answered with a page that says what and why, and how to ask f
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 from flask import Blueprint, Response, current_app, g, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as AnyResponse
 
-from dask_platform.features.broker import headers, serving, tickets, visits
-from dask_platform.features.broker.addresses import OWN, Domain, is_own, target_of
+from dask_platform.features.broker import (
+    entering,
+    headers,
+    recording,
+    scripted,
+    searching,
+    sending,
+    serving,
+    tickets,
+)
+from dask_platform.features.broker.addresses import OWN, Domain, is_own, local_target, target_of
 from dask_platform.features.broker.deciding import desk
+from dask_platform.features.broker.files import Files
+from dask_platform.features.broker.limits import Allowance, Limits
+from dask_platform.features.broker.recording_transfer import WANTED_PATH
 from dask_platform.features.broker.refusals import Refusal, refusal_page
+from dask_platform.features.broker.visit_log import VisitLog
 from dask_platform.features.broker.visits import Visit
+from dask_platform.features.recorder import tickets as recording_tickets
 from dask_platform.features.whitelists.engine import Decision, Reason
 from dask_platform.kernel import errors
 from dask_platform.kernel.actor import Actor
 from dask_platform.security.hostmap import host_of
 from dask_platform.security.permissions import Permission
 from dask_platform.web import i18n, metrics, requests
-from dask_platform.web.access import public, requires
+from dask_platform.web.access import Access, public, requires
 from dask_platform.web.app import TEMPLATES, static, static_url
 from dask_platform.web.context import actor, actor_or_none, platform, uow
 from dask_platform.web.platform import Platform
@@ -45,9 +61,28 @@ class BrokerFlask(requests.DaskFlask):
         if host is None:
             return None
         parts = platform()
-        return tickets.resume(
-            g.uow, token, host, parts.clock.now(), request.remote_addr, parts.rooms.current()
-        )
+        now, address = parts.clock.now(), request.remote_addr
+        found = tickets.resume(g.uow, token, host, now, address, parts.rooms.current())
+        if found is not None or not token:
+            return found
+        g.recording = recording_tickets.resume(g.uow, token, host, now, address)
+        return g.recording.actor if g.recording else None
+
+    def _authorise(self, access: Access | None) -> None:
+        """Whoever records has come to look at sites, and not to read what is open."""
+        if g.get("recording") and access and access.permission is Permission.SITES_READ:
+            access = replace(access, permission=Permission.SITES_RECORD)
+        super()._authorise(access)
+
+    def protect(self) -> None:
+        """What is sent to a site is let in by a word of its own (``forms``), once it has been read;
+        all else as in the school."""
+        if request.endpoint == "broker.wanted":
+            return  # a browser's own report: there is no form that could carry a word of ours
+        if request.endpoint != "broker.page":
+            super().protect()
+        elif request.method == "POST":
+            self.again(sending.take_in)
 
 
 def make_broker(platform: Platform) -> BrokerFlask:
@@ -65,6 +100,11 @@ def make_broker(platform: Platform) -> BrokerFlask:
     )
     app.extensions["dask"] = platform
     app.extensions["dask_broker_domain"] = domain
+    limits = app.extensions["dask_broker_limits"] = Limits(Allowance.of(platform.settings))
+    lines = app.extensions["dask_broker_log"] = VisitLog(platform.database)
+    app.wsgi_app = Files(  # type: ignore[method-assign, assignment]
+        app.wsgi_app, platform, domain, limits, lines
+    )
     if platform.settings.proxy_hops:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app,
@@ -106,12 +146,19 @@ def site() -> str | None:
 def enter() -> AnyResponse:
     """Take a ticket from the school, and go on to the page it was for."""
     host = site()
-    token = None
-    if host is not None:
-        token = tickets.redeem(uow(), request.args.get("ticket", ""), host, platform().clock.now())
+    if host is None or not scripted.is_page_load(request.headers):
+        raise errors.NotAuthenticated()
+    now, ticket = platform().clock.now(), request.args.get("ticket", "")
+    token = tickets.redeem(uow(), ticket, host, now)
+    if token is not None:
+        address, fresh = entering.way_on(token, host, domain(), now)
+    else:
+        token = recording_tickets.redeem(uow(), ticket, host, now)
+        address, fresh = local_target(request.args.get("to", "/")), entering.FRESH
     if token is None:
         raise errors.NotAuthenticated()
-    response = redirect(serving.local_target(request.args.get("to", "/")), 303)
+    response = redirect(address, 303)
+    response.headers.update(fresh)
     settings = platform().settings
     response.set_cookie(
         tickets.cookie_name(settings), token,
@@ -126,6 +173,11 @@ def go() -> AnyResponse:
     """A link from one approved site to another: decided here, with a ticket to the other host."""
     url = request.args.get("to", "")
     now = platform().clock.now()
+    if not scripted.is_page_load(request.headers):
+        # A link leads here. What script fetches has no business with tickets.
+        return _no_address(403)
+    if held := recording.live():
+        return recording.lead_on(held, url, domain())
     decision = desk(uow(), actor(), now).decide(url)
     if not decision.allowed or decision.address is None:
         return serving.refuse(url, "GET", decision)
@@ -145,7 +197,26 @@ def via(label: str, rest: str) -> AnyResponse:
     beside = host is not None and host != shown_at
     if host is None or shown_at is None or not (beside and target.startswith(f"{prefix}/")):
         return _no_address(400)
-    return serving.serve(host, target.removeprefix(prefix), shown_at=shown_at)
+    target = target.removeprefix(prefix)
+    if held := recording.live():
+        return recording.serve(held, host, target, shown_at=shown_at)
+    return serving.serve(host, target, shown_at=shown_at)
+
+
+@broker.route(WANTED_PATH, methods=["POST"], provide_automatic_options=False)
+@requires(Permission.SITES_READ)
+def wanted() -> AnyResponse:
+    """What a page that is recorded could not reach: a report of the browser's."""
+    held = recording.live()
+    return recording.wanted(held) if held else _no_address(404)
+
+
+@broker.route(searching.SEARCH, provide_automatic_options=False)
+@requires(Permission.SITES_READ)
+def search() -> AnyResponse:
+    """Search in the copy of a frozen site."""
+    host = site()
+    return _no_address(404) if host is None else searching.search(host)
 
 
 @broker.route("/", defaults={"path": ""}, methods=METHODS)
@@ -157,6 +228,8 @@ def page(path: str) -> AnyResponse:
     target = serving.raw_target()
     if host is None or is_own(f"/{path}"):
         return _no_address(404)
+    if held := recording.live():
+        return recording.serve(held, host, target, shown_at=host)
     return serving.serve(host, target, shown_at=host)
 
 
@@ -170,7 +243,7 @@ def _headers(response: Response) -> Response:
     for name, value in headers.FIXED.items():
         response.headers.setdefault(name, value)
     if platform().settings.https:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        response.headers.update(headers.HSTS)
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -194,8 +267,7 @@ def _note(status: int, reason: str) -> None:
     visit = Visit(
         platform().clock.now(), url, serving.method_of(), False, reason[:30], status=status
     )
-    with platform().database.work(who.person_id) as work:
-        visits.record(work, who, visit)
+    serving.visit_log().add(who, visit)
 
 
 def _domain_error(error: errors.DaskError) -> AnyResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dask_platform.db.unit_of_work import UnitOfWork
@@ -13,6 +13,8 @@ from dask_platform.features.whitelists import queries as whitelists
 from dask_platform.features.whitelists.engine import Asked, Decision, Engine, Reason
 from dask_platform.features.whitelists.rules import Rule
 from dask_platform.kernel.actor import Actor
+from dask_platform.security.permissions import Permission
+from dask_platform.security.policy import may_ever
 from dask_platform.web.platform import Platform
 
 #: How often, in seconds, a transfer that is under way asks whether it may go on.
@@ -54,12 +56,32 @@ def desk(uow: UnitOfWork, actor: Actor, now: datetime) -> Desk:
     )
 
 
+def who(
+    platform: Platform, uow: UnitOfWork, token: str, host: str, address: str | None, now: datetime
+) -> Actor | None:
+    """Who is behind ``token`` on ``host`` and may read sites from ``address``; None for nobody.
+
+    The same conditions as those of a page: in a room of the own unit, and with the second factor.
+    """
+    rooms = platform.rooms.current()
+    actor = tickets.resume(uow, token, host, now, address, rooms)
+    if actor is None or not may_ever(actor, Permission.SITES_READ):
+        return None
+    if actor.is_student and (actor.unit_id is None or not rooms.admits(actor.unit_id, address)):
+        return None
+    wanted = platform.settings.second_factor_required or actor.has_second_factor
+    if actor.is_staff and wanted and not actor.second_factor:
+        return None
+    return actor
+
+
 @dataclass(slots=True)
 class Watch:
     """Asked in the middle of a transfer: has anything ended that it needs?
 
     A stop, the hours, the rule, the placement, the supervision, the session: all of it is decided
-    again, in a transaction of its own, a few times a second. Where the database does not answer,
+    again, in a transaction of its own, a few times a second, first when the decision that began
+    the transfer has grown that old. Where the database does not answer,
     the transfer ends.
     """
 
@@ -69,7 +91,7 @@ class Watch:
     address: str | None
     url: str
     method: str
-    _next: float = 0.0
+    _next: float = field(default_factory=lambda: time.monotonic() + ASK_AGAIN)
     _over: bool = False
 
     def stopped(self) -> bool:
@@ -81,13 +103,7 @@ class Watch:
         return self._over
 
     def _holds(self) -> bool:
-        rooms = self.platform.rooms.current()
         with self.platform.database.work() as uow:
             at = self.platform.clock.now()
-            actor = tickets.resume(uow, self.token, self.host, at, self.address, rooms)
-            if actor is None or (
-                actor.is_student
-                and (actor.unit_id is None or not rooms.admits(actor.unit_id, self.address))
-            ):
-                return False
-            return desk(uow, actor, at).decide(self.url, self.method).allowed
+            actor = who(self.platform, uow, self.token, self.host, self.address, at)
+            return actor is not None and desk(uow, actor, at).decide(self.url, self.method).allowed

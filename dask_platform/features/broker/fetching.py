@@ -42,6 +42,16 @@ _SOUND: Final = frozenset(
 _PAPERS: Final = frozenset({"application/pdf", "text/plain"})
 #: What the profile shows where the rule says nothing of types.
 SHOWN: Final = _PAGES | _PICTURES | _FONTS | _SOUND | _PAPERS | {"text/css"}
+#: What runs, and what script reads: shown under ``scripted`` alone.
+SCRIPT: Final = frozenset(
+    {"text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript",
+     "application/ecmascript"}
+)  # fmt: skip
+_DATA: Final = frozenset(
+    {"application/json", "application/geo+json", "application/ld+json", "application/wasm",
+     "text/csv"}
+)  # fmt: skip
+PROGRAMS: Final = SCRIPT | _DATA
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
 _CHARSET: Final = re.compile(r'charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.IGNORECASE)
 
@@ -81,11 +91,17 @@ class Kind:
 def may_show(rule: Rule, host: str, kind: Kind) -> bool:
     """Whether an answer of this type is shown under the rule. The types are ours, or the rule's; a
     helper's host gives what the rule says of it, and never a page."""
+    shown = SHOWN | PROGRAMS if rule.profile is Profile.SCRIPTED else SHOWN
     if host != rule.host:
         helper = next((one for one in rule.helpers if one.host == host), None)
         if helper is not None:
-            return kind.mime in helper.types and kind.mime in SHOWN
-    return kind.mime in SHOWN and (not rule.types or kind.mime in rule.types)
+            return _listed(kind, helper.types) and kind.mime in shown
+    return kind.mime in shown and (not rule.types or _listed(kind, rule.types))
+
+
+def _listed(kind: Kind, types: tuple[str, ...]) -> bool:
+    """Script has many names for one thing."""
+    return kind.mime in types or (kind.mime in SCRIPT and not SCRIPT.isdisjoint(types))
 
 
 def largest(rule: Rule, shape: Shape) -> int:
@@ -104,5 +120,5 @@ def span(header: str | None) -> tuple[int, int | None] | None:
 
 
 def can_be_read(rule: Rule) -> bool:
-    """Whether the profile can be shown at all here: a frozen copy comes from no upstream."""
-    return rule.profile is not Profile.FROZEN
+    """Whether there is anything to show: a frozen rule comes from its copy, and no upstream."""
+    return rule.profile is not Profile.FROZEN or rule.frozen_copy is not None

@@ -33,6 +33,8 @@ def page_policy(nonce: str) -> str:
     return "; ".join((*_PARTS, own))
 
 
+#: Where the installation is reached by https, which production is.
+HSTS: Final = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 # A drawing opened by itself is a document: it may use its own styles, and nothing else at all.
 FILE_POLICY: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 #: The browser may show it again for five minutes, to the student who fetched it: the next one at

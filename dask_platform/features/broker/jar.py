@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -25,21 +25,37 @@ _LARGEST: Final = 4096
 _AGE: Final = re.compile(r"-?[0-9]{1,9}")
 
 
+class Crumb(NamedTuple):
+    """A cookie as it is kept."""
+
+    name: str
+    value: str
+    path: str
+    expires_at: datetime
+
+
+def crumbs(uow: UnitOfWork, actor: Actor, host: str) -> tuple[Crumb, ...]:
+    """What ``host`` wants to remember of the actor, the longest path first."""
+    found = uow.execute(
+        select(SiteCookie.name, SiteCookie.value, SiteCookie.path, SiteCookie.expires_at)
+        .where(SiteCookie.person_id == actor.person_id, SiteCookie.host == host)
+        .order_by(func.length(SiteCookie.path).desc(), SiteCookie.name)
+    )
+    return tuple(Crumb(*row) for row in found)
+
+
+def line(kept: tuple[Crumb, ...], path: str, now: datetime) -> str | None:
+    """The ``Cookie`` header for ``path`` at ``now``; None where nothing is for it."""
+    pairs = [
+        f"{one.name}={one.value}" for one in kept if one.expires_at > now and _below(path, one.path)
+    ]
+    return "; ".join(pairs[:MOST]) or None
+
+
 def header(uow: UnitOfWork, actor: Actor, url: str, now: datetime) -> str | None:
     """The ``Cookie`` header for ``url``, from the actor's own jar; None where it is empty."""
     address = parse(url)
-    found = uow.execute(
-        select(SiteCookie.name, SiteCookie.value, SiteCookie.path)
-        .where(
-            SiteCookie.person_id == actor.person_id,
-            SiteCookie.host == address.host,
-            SiteCookie.expires_at > now,
-        )
-        .order_by(func.length(SiteCookie.path).desc(), SiteCookie.name)
-        .limit(MOST)
-    )
-    pairs = [f"{name}={value}" for name, value, path in found if _below(address.path, path)]
-    return "; ".join(pairs) or None
+    return line(crumbs(uow, actor, address.host), address.path, now)
 
 
 def keep(
@@ -52,7 +68,7 @@ def keep(
     found = uow.execute(select(SiteCookie.name, SiteCookie.path).where(*mine))
     kept = {(name, path) for name, path in found}
     for line in set_cookies[:MOST]:
-        one = _read(line, now)
+        one = read(line, now)
         if one is None:
             continue
         name, value, path, expires = one
@@ -82,7 +98,7 @@ def _below(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
 
 
-def _read(line: str, now: datetime) -> tuple[str, str, str, datetime] | None:
+def read(line: str, now: datetime) -> tuple[str, str, str, datetime] | None:
     """Name, value, path and end of a ``Set-Cookie`` line (RFC 6265); None where it is not one."""
     pair, *attributes = line.split(";")
     name, equals, value = (part.strip() for part in pair.partition("="))

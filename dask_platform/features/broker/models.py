@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dask_platform.db.base import Base, pk
@@ -46,7 +48,9 @@ class SiteVisit(Base):
     """One request through the broker, allowed or not. Kept for as long as the installation says.
 
     ``url`` is the canonical address, or what was asked for where it has none; ``typed`` says that
-    free text went with it. ``size`` are the bytes that were sent on, ``ms`` the time it took.
+    free text went with it. ``sent`` is what left in a form: pairs of a field's name and what stood
+    in it, in the order in which they went; None where nothing did. ``size`` are the bytes that were
+    sent on, ``ms`` the time it took.
     """
 
     __tablename__ = "site_visit"
@@ -70,6 +74,7 @@ class SiteVisit(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     ms: Mapped[int] = mapped_column(Integer)
     typed: Mapped[bool] = mapped_column(Boolean)
+    sent: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class SiteCookie(Base):
@@ -109,3 +114,29 @@ class Supervision(Base):
     opened_at: Mapped[datetime]
     until: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+
+
+class KeptAnswer(Base):
+    """What a site answered, kept for everybody of one scope for as long as the site allows.
+
+    ``key`` is the SHA-256 of address and scope (see ``caching``); nothing says who fetched it. The
+    bytes lie in the store under ``file_key``. They are in no backup: what a site has, it has still,
+    and a row without its file is as good as none. ``fresh_until``: from then on the site is asked.
+    ``stored_at``: when it came, or was last confirmed. The site took ``head_ms`` to begin and
+    ``took_ms`` to end. The web role reads none of it but by ``dask_kept_answer``.
+    """
+
+    __tablename__ = "kept_answer"
+    __personal__ = False
+    __table_args__ = (Index("ix_kept_answer_stored_at", "stored_at"),)
+
+    key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    file_key: Mapped[str] = mapped_column(String(60))
+    headers: Mapped[dict[str, str]] = mapped_column(JSONB)
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    etag: Mapped[str | None] = mapped_column(String(1000))
+    stored_at: Mapped[datetime]
+    fresh_until: Mapped[datetime]
+    head_ms: Mapped[int] = mapped_column(Integer)
+    took_ms: Mapped[int] = mapped_column(Integer)

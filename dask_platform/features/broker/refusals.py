@@ -15,12 +15,15 @@ from dask_platform.web.context import platform
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """``reason`` is the engine's, or one of ours: ``session``, ``type``, ``frozen``, ``missing``,
-    ``upstream``, ``closed``, ``fault``. ``url`` is what was asked for. ``message`` is a sentence to
-    be shown."""
+    ``uncopied``, ``upstream``, ``closed``, ``fault``; of a form ``form``, ``form_file``,
+    ``form_token``; of too much ``rate``, ``texts``, ``busy``. ``url`` is what was asked for.
+    ``message`` is a sentence to be shown. ``written``, fields of a form by name, is given back so
+    that nothing is lost."""
 
     reason: str
     url: str | None
     message: str = ""
+    written: tuple[tuple[str, str], ...] = ()
 
 
 #: Reasons that asking for the page may change.
@@ -42,6 +45,7 @@ def refusal_page(refusal: Refusal, status: int) -> Response:
         text=_(refusal.message) if refusal.message else text,
         url=refusal.url,
         reason=refusal.reason,
+        written=[(name, value) for name, value in refusal.written if value],
         ask=ask,
         school=school,
     )
@@ -69,7 +73,32 @@ def words_for(reason: str) -> tuple[str, str]:
         Reason.DENIED: (closed, _("The school keeps this page closed.")),
         Reason.STOPPED: (_("Stopped"), _("The school has stopped this site for now.")),
         Reason.METHOD: (closed, _("Nothing can be sent to this site.")),
+        "form": (
+            _("Not sent"),
+            _(
+                "Something you wrote cannot be sent to this site. Go back, write it shorter or"
+                " simpler, and try again. Nothing has been sent."
+            ),
+        ),
+        "form_file": (_("Not sent"), _("Files cannot be sent to a site. Nothing has been sent.")),
+        "form_token": (
+            _("Not sent"),
+            _(
+                "Open the page with the form once more, and send it from there. Nothing has been"
+                " sent."
+            ),
+        ),
+        "rate": (_("Too fast"), _("You open many pages at once. Wait a moment, and try again.")),
+        "texts": (
+            _("Too fast"),
+            _("You have searched or written many times. Wait a minute, and try again."),
+        ),
+        "busy": (_("The site is slow"), _("Many are waiting for it. Try again in a moment.")),
         "type": (closed, _("The school does not show files of this kind.")),
+        "uncopied": (
+            _("Not in the copy"),
+            _("The school has a copy of this site. This page is not in the copy."),
+        ),
         "frozen": (closed, _("The school has no copy of this page yet.")),
         "session": (
             _("Open the site from the school"),

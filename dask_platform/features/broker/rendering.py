@@ -9,9 +9,12 @@ from functools import lru_cache
 from flask import render_template
 from flask_babel import gettext as _
 
-from dask_platform.features.broker.addresses import ask_address, go, target_of, via
+from dask_platform.features.broker import frozen
+from dask_platform.features.broker.addresses import OWN, ask_address, go, target_of, via
 from dask_platform.features.broker.deciding import Desk
-from dask_platform.features.whitelists.rules import Rule
+from dask_platform.features.broker.renderings import Renderings
+from dask_platform.features.broker.sending import hidden
+from dask_platform.features.whitelists.rules import Form, Rule
 from dask_platform.kernel.errors import Invalid
 from dask_platform.security.reader import (
     AllowedForm,
@@ -20,6 +23,7 @@ from dask_platform.security.reader import (
     Kind,
     Place,
     Policy,
+    Rendered,
     Sheet,
     clean_css,
     render,
@@ -29,28 +33,28 @@ from dask_platform.web.context import actor, platform
 
 #: How many cleaned style sheets a process keeps. They are the same for everybody who may see them.
 SHEETS_KEPT = 256
+_renderings = Renderings()
 
 
 def page(
     data: bytes, charset: str | None, url: str, at: Desk, rule: Rule, host: str
 ) -> tuple[str, str]:
     """The whole page, and the one-time word that its own style sheets carry."""
-    place = placing(at, host)
-    made = render(
-        data,
-        charset=charset,
-        base=url,
-        place=place,
-        ask=asking(),
-        policy=Policy(forms=_forms(rule), ask_words=_("Ask for this page")),
-    )
+    policy = Policy(forms=forms_of(rule), ask_words=_("Ask for this page"))
+    school = platform().settings.public_url.rstrip("/")
+
+    def make() -> Rendered:
+        place = placing(at, host)
+        return render(data, charset=charset, base=url, place=place, ask=asking(), policy=policy)
+
+    made = _renderings.of(data, charset, url, host, school, at, policy, make)
     nonce = secrets.token_urlsafe(16)
     words = rule.title
     html = render_template(
         "broker/page.html",
         title=made.title or host,
         place={"nn": words.nn, "en": words.en or words.nb}.get(actor().locale, words.nb),
-        school=platform().settings.public_url.rstrip("/"),
+        school=school,
         language=made.language,
         direction=made.direction,
         classes=" ".join(made.classes),
@@ -61,6 +65,7 @@ def page(
         ],
         nonce=nonce,
         body=made.html,
+        search=f"{OWN}/search" if frozen.searchable(platform(), rule) else None,
     )  # fmt: skip
     return html, nonce
 
@@ -97,7 +102,10 @@ def placing(at: Desk, host: str) -> Place:
     """Where an address that stands in a page of ``host`` lies, for who reads it now."""
 
     def place(url: str, kind: Kind) -> str | None:
-        decision = at.decide(f"https://{url[7:]}" if url.startswith("http://") else url)
+        secure = f"https://{url[7:]}" if url.startswith("http://") else url
+        decision = at.decide(secure)
+        if kind == "form" and not decision.allowed:
+            decision = at.decide(secure, "POST")
         if not decision.allowed or decision.address is None:
             return None
         address = decision.address
@@ -123,17 +131,16 @@ def asking() -> Ask:
     return ask
 
 
-def _forms(rule: Rule) -> tuple[AllowedForm, ...]:
-    """The forms that may be sent. Those with POST are not shown: nothing is sent in a body yet."""
-    return tuple(
-        AllowedForm(
-            f"https://{rule.host}{form.path}",
-            "GET",
-            tuple(
-                Field(one.name, one.type.value, one.length, tuple(one.choices))
-                for one in (*form.fields, *rule.query)
-            ),
-        )
-        for form in rule.forms
-        if form.method == "GET"
+def forms_of(rule: Rule) -> tuple[AllowedForm, ...]:
+    """The forms that may be sent. One with POST carries a word of ours (see ``forms``)."""
+    return tuple(_form(f"https://{rule.host}{form.path}", form, rule) for form in rule.forms)
+
+
+def _form(url: str, form: Form, rule: Rule) -> AllowedForm:
+    listed = form.fields if form.method == "POST" else (*form.fields, *rule.query)
+    return AllowedForm(
+        url,
+        form.method,
+        tuple(Field(one.name, one.type.value, one.length, tuple(one.choices)) for one in listed),
+        hidden=hidden(url) if form.method == "POST" else None,
     )

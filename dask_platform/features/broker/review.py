@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, Uuid, column, func, select, table
@@ -55,12 +56,21 @@ class Seen:
     status: int
     size: int
     typed: bool
+    sent: list[list[str]] | None
+
+    @property
+    def written(self) -> list[tuple[str, str]]:
+        """What stood in the form, or in the address where free text went with it, by field."""
+        if self.sent is not None:
+            return [(name, value) for name, value in self.sent if value]
+        return parse_qsl(urlsplit(self.url).query) if self.typed else []
 
 
 @dataclass(frozen=True, slots=True)
 class Week:
     """What stands out: how much there was, the most refused addresses, sites visited for the first
-    time, free text that went out, visits outside 7–22 o'clock, and who made the most."""
+    time, free text that went out (how often, and the newest of it), visits outside 7–22 o'clock,
+    and who made the most."""
 
     visits: int
     refused: int
@@ -69,6 +79,7 @@ class Week:
     odd_hours: int
     typed: int
     busiest: list[tuple[UUID, str | None, int, int]]
+    texts: list[Seen]
 
 
 def visits(uow: UnitOfWork, actor: Actor, wanted: Wanted, before: int | None) -> list[Seen]:
@@ -76,16 +87,20 @@ def visits(uow: UnitOfWork, actor: Actor, wanted: Wanted, before: int | None) ->
     conditions = _conditions(actor, wanted)
     if before is not None:
         conditions.append(SiteVisit.id < before)
+    return _newest(uow, conditions, PAGE_SIZE + 1)
+
+
+def _newest(uow: UnitOfWork, conditions: list[ColumnElement[bool]], most: int) -> list[Seen]:
     found = uow.execute(
         select(
             SiteVisit.id, SiteVisit.at, PERSON.c.display_name, PERSON.c.username,
             SiteVisit.rule_id, SiteVisit.url, SiteVisit.method, SiteVisit.allowed,
-            SiteVisit.reason, SiteVisit.status, SiteVisit.size, SiteVisit.typed,
+            SiteVisit.reason, SiteVisit.status, SiteVisit.size, SiteVisit.typed, SiteVisit.sent,
         )
         .outerjoin(PERSON, PERSON.c.id == SiteVisit.person_id)
         .where(*conditions)
         .order_by(SiteVisit.id.desc())
-        .limit(PAGE_SIZE + 1)
+        .limit(most)
     )  # fmt: skip
     return [Seen(*row) for row in found]
 
@@ -138,6 +153,9 @@ def week(uow: UnitOfWork, actor: Actor, wanted: Wanted) -> Week:
         most_refused=[(url, reason, times) for url, reason, times in refused],
         new_paths=[(url, times) for url, times in new],
         busiest=[(who, name, times, no) for who, name, times, no in busiest],
+        texts=_newest(
+            uow, [*conditions, SiteVisit.typed.is_(True), SiteVisit.allowed.is_(True)], MOST_LISTED
+        ),
     )
 
 

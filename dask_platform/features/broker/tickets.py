@@ -89,5 +89,10 @@ def resume(
     )
     if not row:
         return None
+    return in_room(actor_of(row, address), address, rooms)
+
+
+def in_room(actor: Actor, address: str | None, rooms: RoomMap) -> Actor:
+    """The actor in the room that ``address`` lies in; in none where it lies in none."""
     place = rooms.room_at(address)
-    return replace(actor_of(row, address), room_id=place.room_id if place else None)
+    return replace(actor, room_id=place.room_id if place else None)

@@ -10,13 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal, NamedTuple, cast
 
 import ada_url
 
-from dask_platform.features.broker import fetching, headers, jar
+from dask_platform.features.broker import caching, fetching, frozen, headers, jar, visits
 from dask_platform.features.broker.deciding import Desk, Watch
 from dask_platform.features.broker.fetching import Kind, Shape
+from dask_platform.features.broker.forms import Filled
+from dask_platform.features.broker.limits import Lease, Limits, Refused
 from dask_platform.features.broker.passing import Body, disposition
 from dask_platform.features.broker.visits import Visit
 from dask_platform.features.whitelists.engine import Decision, Reason
@@ -24,7 +27,7 @@ from dask_platform.features.whitelists.rules import Kind as Field
 from dask_platform.features.whitelists.rules import Rule
 from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.errors import UpstreamTimeout, UpstreamTooLarge
-from dask_platform.kernel.ports import Upstream, UpstreamRequest, UpstreamResponse
+from dask_platform.kernel.ports import UpstreamRequest, UpstreamResponse
 from dask_platform.web.platform import Platform
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -36,7 +39,8 @@ WHOLE = frozenset({200, 203, 206, 416})
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What the browser sent. ``host`` is the site that is asked, ``shown_at`` the one whose label
-    the browser is at; ``token`` and ``address`` say who, ``span`` which part of a file."""
+    the browser is at; ``token`` and ``address`` say who, ``span`` which part of a file, ``form``
+    what is sent on in a POST."""
 
     host: str
     shown_at: str
@@ -44,6 +48,7 @@ class Sent:
     token: str
     address: str | None
     span: tuple[int, int | None] | None = None
+    form: Filled | None = None
 
 
 class Found(NamedTuple):
@@ -61,10 +66,12 @@ class Moved(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Nothing that can be shown. ``reason`` as on the page that says so."""
+    """Nothing that can be shown. ``reason`` as on the page that says so; ``after``, in seconds,
+    where trying again helps."""
 
     reason: str
     status: int
+    after: int | None = None
 
 
 class Transfer:
@@ -72,7 +79,7 @@ class Transfer:
 
     def __init__(
         self, platform: Platform, actor: Actor, at: Desk, decision: Decision, sent: Sent,
-        write: Callable[[Actor, Visit], None],
+        write: Callable[[Actor, Visit], None], limits: Limits,
     ) -> None:  # fmt: skip
         assert decision.address is not None  # noqa: S101 - what is allowed has been read
         self.platform, self.actor, self.at, self.sent = platform, actor, at, sent
@@ -81,18 +88,29 @@ class Transfer:
         self.page = sent.host == sent.shown_at
         self.noted = False
         self._write = write
+        self._limits = limits
+        self._lease: Lease | None = None
         self._begun = time.perf_counter()
         self._visit = Visit(
             platform.clock.now(), self.url, sent.method, True, str(Reason.ALLOWED), decision.rule,
-            typed=_typed(self.rule, decision),
+            typed=_typed(self.rule, decision) or (sent.form is not None and sent.form.typed),
+            sent=sent.form.fields if sent.form is not None else (),
         )  # fmt: skip
 
     def fetch(self, cookie: str | None) -> Found | Moved | Failed:
         """Ask the site, and look at the head of what it says. ``cookie`` is from the student's own
         jar. No connection to the database is held while a stranger's server takes its time.
 
-        Raises ``UpstreamError``.
+        Too much of it is not asked for at all. Raises ``UpstreamError``.
         """
+        try:
+            self._admit()
+        except Refused as refused:
+            # Nothing went out.
+            self._visit = replace(self._visit, allowed=False, sent=())
+            status = 503 if refused.reason == "busy" else 429
+            self.note(status=status, reason=refused.reason)
+            return Failed(refused.reason, status, refused.seconds)
         answer = self._ask(cookie)
         if answer.set_cookies:
             with self.platform.database.work(self.actor.person_id) as work:
@@ -107,7 +125,8 @@ class Transfer:
             answer.close()
             self.note(status=answer.status)
             gone = answer.status in (404, 410)
-            return Failed("missing", 404) if gone else Failed("upstream", 502)
+            missing = "uncopied" if frozen.is_frozen(self.rule) else "missing"
+            return Failed(missing, 404) if gone else Failed("upstream", 502)
         shown = fetching.may_show(self.rule, self.sent.host, kind)
         if not shown or (not self.page and shape is Shape.PAGE):
             answer.close()
@@ -138,7 +157,7 @@ class Transfer:
             "Content-Type": kind.mime,
             "Content-Security-Policy": headers.FILE_POLICY,
             "Content-Disposition": disposition(kind, self.path),
-            **headers.KEPT,
+            **(headers.KEPT if self.sent.form is None else {}),
         }
         for name in ("content-length", "content-range", "accept-ranges"):
             if name in answer.headers:
@@ -146,10 +165,12 @@ class Transfer:
         return answer.status, given, Body(answer, ended)
 
     def note(self, *, status: int, size: int = 0, reason: str | None = None) -> None:
-        """Write the line in the log, once."""
+        """Write the line in the log, once: with it the transfer has ended."""
         if self.noted:
             return
         self.noted = True
+        if self._lease is not None:
+            self._lease.close()
         visit = replace(
             self._visit,
             status=status,
@@ -159,14 +180,33 @@ class Transfer:
         )
         self._write(self.actor, visit)
 
+    def _admit(self) -> None:
+        """Raise ``limits.Refused`` where it is too much."""
+        who, typed = self.actor.person_id, self._visit.typed
+        if typed:
+            with self.platform.database.work(who) as work:
+                sent = visits.texts_since(work, self._visit.at - timedelta(minutes=1))
+            if sent >= self._limits.allowance.texts:
+                raise Refused("texts", 60)
+        self._lease = self._limits.admit(who, self.sent.host, typed=typed)
+
     def _ask(self, cookie: str | None) -> UpstreamResponse:
-        upstream: Upstream | None = self.platform.upstream
-        assert upstream is not None  # noqa: S101 - the broker is set up with it
         sent = self.sent
         watch = Watch(self.platform, sent.token, sent.shown_at, sent.address, self.url, sent.method)
-        method = cast(Literal["GET", "HEAD"], sent.method)
-        return upstream.fetch(
-            UpstreamRequest(self.url, method, span=sent.span, cookie=cookie),
+        method = cast(Literal["GET", "HEAD", "POST"], sent.method)
+        if frozen.is_frozen(self.rule):
+            return frozen.fetch(
+                self.platform, self.rule, self.url, sent.span,
+                largest=self.rule.largest, stopped=watch.stopped,
+            )  # fmt: skip
+        form = None if sent.form is None else sent.form.body
+        return caching.fetch(
+            self.platform,
+            self.actor.person_id,
+            UpstreamRequest(self.url, method, span=sent.span, cookie=cookie, form=form),
+            self.rule,
+            self.at.asked,
+            typed=self._visit.typed,
             largest=self.rule.largest,
             seconds=fetching.FILE_SECONDS,
             stopped=watch.stopped,

@@ -56,9 +56,14 @@ def _found(at: Desk, rule_id: str) -> Rule:
 @resources.get("/sites/<rule_id>/open")
 @requires(Permission.SITES_READ)
 def open_site(rule_id: str) -> Response:
-    """Go out to an approved site, with a ticket that is good once and for half a minute."""
+    """Go out to an approved site, with a ticket that is good once and for half a minute.
+
+    Decided for the room where the PC stands, as each request to the site will be: what is opened or
+    stopped for the room of an earlier log-in says nothing here.
+    """
     now = platform().clock.now()
-    at = desk(uow(), actor(), now)
+    here = tickets.in_room(actor(), request.remote_addr, platform().rooms.current())
+    at = desk(uow(), here, now)
     decision = at.decide(start_of(_found(at, rule_id)))
     outside = platform().settings.resources_url
     if outside is None or not decision.allowed or decision.address is None:

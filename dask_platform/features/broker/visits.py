@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.broker.models import SiteVisit
 from dask_platform.kernel.actor import Actor
 
+_TEXTS = text("SELECT dask_typed_since(:since)")
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request and what came of it. See ``SiteVisit``."""
+    """One request and what came of it. See ``SiteVisit``. ``sent`` are pairs of a field's name and
+    what stood in it, empty where no form was sent."""
 
     at: datetime
     url: str
@@ -27,6 +30,7 @@ class Visit:
     size: int = 0
     ms: int = 0
     typed: bool = False
+    sent: tuple[tuple[str, str], ...] = ()
 
 
 def record(uow: UnitOfWork, actor: Actor, visit: Visit) -> None:
@@ -50,8 +54,14 @@ def record(uow: UnitOfWork, actor: Actor, visit: Visit) -> None:
             "size": visit.size,
             "ms": visit.ms,
             "typed": visit.typed,
+            "sent": [[name, printable(value)] for name, value in visit.sent] or None,
         },
     )
+
+
+def texts_since(uow: UnitOfWork, since: datetime) -> int:
+    """How often whoever acts in ``uow`` has sent free text out after ``since``, by any process."""
+    return int(uow.scalar(_TEXTS, {"since": since}) or 0)
 
 
 def printable(text: str) -> str:

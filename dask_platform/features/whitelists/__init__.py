@@ -8,4 +8,6 @@ other programs, ``cli`` is ``dask-platform whitelist``.
 In the database: ``models`` (versions, proposals, stops, wishes), ``service`` (two people open, one
 stops), ``queries`` (what decides a request; ``listings`` for the pages), ``checking`` (a proposal
 against the set it would become), ``views``.
+
+``service.copies`` takes copies of sites in for frozen rules, ``copies`` opens them on this machine.
 """

@@ -19,6 +19,7 @@ from dask_platform.features.whitelists.hosts import (
 from dask_platform.features.whitelists.rules import Effect, Level, Rule
 from dask_platform.kernel.clock import from_oslo, to_oslo
 from dask_platform.kernel.errors import Invalid
+from dask_platform.kernel.messages import N_
 from dask_platform.kernel.yaml_reader import Problem
 from dask_platform.security.hostmap import label_of
 
@@ -41,14 +42,17 @@ def check(folder: Folder, now: datetime) -> list[Problem]:
     """Everything wrong with the rules as a set, and warnings where a rule soon runs out."""
     problems = [*_same_ids(folder.rules), *_alike(folder.rules)]
     for placed in folder.rules:
-        problems += [Problem(placed.file, 1, said) for said in _hosts(placed.rule)]
+        problems += _hosts(placed)
         problems += _ends(placed, now)
     engine = Engine.of(one.rule for one in folder.rules)
     for placed in folder.rules:
-        problems += [
-            Problem(placed.file, 1, said) for said in tried(placed.rule, engine, folder.levels)
-        ]
+        problems += tried(placed, engine, folder.levels)
     return problems
+
+
+def _wrong(file: str, message: str, *, warning: bool = False, **params: object) -> Problem:
+    said = tuple((name, str(value)) for name, value in params.items())
+    return Problem(file, 1, message, warning=warning, params=said)
 
 
 def _same_ids(rules: Iterable[Placed]) -> list[Problem]:
@@ -58,24 +62,32 @@ def _same_ids(rules: Iterable[Placed]) -> list[Problem]:
         other = first.setdefault(placed.rule.id, placed.file)
         if other != placed.file:
             found.append(
-                Problem(placed.file, 1, f"The id {placed.rule.id!r} stands in {other} too.")
+                _wrong(
+                    placed.file,
+                    N_("The id %(id)s stands in %(other)s too."),
+                    id=placed.rule.id,
+                    other=other,
+                )
             )
     return found
 
 
-def _hosts(rule: Rule) -> list[str]:
-    said = []
+def _hosts(placed: Placed) -> list[Problem]:
+    rule, found = placed.rule, []
     for host in (rule.host, *(one.host for one in rule.helpers)):
         if is_public_suffix(host) and rule.effect is Effect.ALLOW:
-            said.append(f"{host} is a public suffix: anybody can have a name below it.")
+            message = N_("%(host)s is a public suffix: anybody can have a name below it.")
+            found.append(_wrong(placed.file, message, host=host))
         try:
             label_of(host)
         except Invalid:
-            said.append(f"{host} is too long a name to be shown under the broker's domain.")
+            message = N_("%(host)s is too long a name to be shown under the broker's domain.")
+            found.append(_wrong(placed.file, message, host=host))
         strange = strange_letters(host)
         if strange:
-            said.append(f"{host} is written with {strange!r}, which no site of ours is.")
-    return said
+            message = N_("%(host)s is written with «%(letters)s», which no site of ours is.")
+            found.append(_wrong(placed.file, message, host=host, letters=strange))
+    return found
 
 
 def _alike(rules: Iterable[Placed]) -> list[Problem]:
@@ -86,8 +98,11 @@ def _alike(rules: Iterable[Placed]) -> list[Problem]:
             owner = registrable(host)
             seen[skeleton(owner)].setdefault(owner, placed.file)
     return [
-        Problem(
-            file, 1, f"{owner} is easily taken for {' and '.join(sorted(set(owners) - {owner}))}."
+        _wrong(
+            file,
+            N_("%(host)s is easily taken for %(others)s."),
+            host=owner,
+            others=", ".join(sorted(set(owners) - {owner})),
         )
         for owners in seen.values()
         if len(owners) > 1
@@ -98,32 +113,41 @@ def _alike(rules: Iterable[Placed]) -> list[Problem]:
 def _ends(placed: Placed, now: datetime) -> list[Problem]:
     today, last = to_oslo(now).date(), placed.rule.expires
     if (last - today).days > LONGEST:
-        return [Problem(placed.file, 1, f"It expires {last}. Two years ahead is the most.")]
+        message = N_("It expires %(day)s. Two years ahead is the most.")
+        return [_wrong(placed.file, message, day=last)]
     if placed.rule.effect is Effect.DENY:
         # It goes on closing; only somebody should look at it again.
-        said = f"It was to be looked at again by {last}. It still closes."
-        return [Problem(placed.file, 1, said, warning=True)] if last < today else []
+        message = N_("It was to be looked at again by %(day)s. It still closes.")
+        return [_wrong(placed.file, message, warning=True, day=last)] if last < today else []
     if last < today:
-        return [Problem(placed.file, 1, f"It expired {last}, and opens nothing.", warning=True)]
+        message = N_("It expired %(day)s, and opens nothing.")
+        return [_wrong(placed.file, message, warning=True, day=last)]
     if (last - today).days <= REMIND:
-        return [Problem(placed.file, 1, f"It expires soon, {last}.", warning=True)]
+        message = N_("It expires soon, %(day)s.")
+        return [_wrong(placed.file, message, warning=True, day=last)]
     return []
 
 
-def tried(rule: Rule, engine: Engine, levels: Mapping[str, Level]) -> list[str]:
-    """The examples of ``rule`` that do not come out as it says, among all rules of ``engine``."""
+def tried(placed: Placed, engine: Engine, levels: Mapping[str, Level]) -> list[Problem]:
+    """The examples of a rule that do not come out as it says, among all rules of ``engine``."""
+    rule, found = placed.rule, []
     asked = best_case(rule, levels)
-    said = []
     for url in rule.examples.allowed:
         got = engine.decide(url, asked)
-        if not got.allowed:
-            by = f" by {got.rule}" if got.rule not in (None, rule.id) else ""
-            said.append(f"{url} should pass, and is refused{by}: {got.reason}.")
+        if got.allowed:
+            continue
+        if got.rule in (None, rule.id):
+            message = N_("%(url)s should pass, and is refused: %(reason)s.")
+            found.append(_wrong(placed.file, message, url=url, reason=got.reason))
+        else:
+            message = N_("%(url)s should pass, and is refused by %(rule)s: %(reason)s.")
+            found.append(_wrong(placed.file, message, url=url, rule=got.rule, reason=got.reason))
     for url in rule.examples.refused:
         got = engine.decide(url, asked)
         if got.allowed:
-            said.append(f"{url} should be refused, and {got.rule} lets it pass.")
-    return said
+            message = N_("%(url)s should be refused, and %(rule)s lets it pass.")
+            found.append(_wrong(placed.file, message, url=url, rule=got.rule))
+    return found
 
 
 def best_case(rule: Rule, levels: Mapping[str, Level]) -> Asked:

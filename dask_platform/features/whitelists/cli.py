@@ -1,4 +1,4 @@
-"""``dask-platform whitelist check|decide|diff``: whitelists as files, without a database."""
+"""``dask-platform whitelist``: whitelists as files, without a database; and copies of sites."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +22,7 @@ from dask_platform.kernel.clock import SystemClock, from_oslo
 from dask_platform.security.weburl import MOST_CHARACTERS, is_host
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 #: A line longer than this holds no address; it is not even read as JSON.
 MOST_LINE = 8 * MOST_CHARACTERS
 
@@ -70,6 +71,60 @@ def import_(ctx: click.Context, folder: Path) -> None:
     )
 
 
+@whitelist.group()
+def copy() -> None:
+    """Copies of sites, for rules with the profile frozen."""
+
+
+@copy.command("add")
+@click.argument("file", metavar="FILE", type=_FILE)
+@click.option("--minutes", default=60, type=click.IntRange(1, 1440), help="the longest it may take")
+@click.pass_context
+def copy_add(ctx: click.Context, file: Path, minutes: int) -> None:
+    """Read FILE (ZIM or WARC) through, scan it, and put it into the store. Prints its SHA-256."""
+    from dask_platform.features.whitelists.service import copies
+
+    platform = ctx.obj.platform
+    copies.room_for(platform, file.stat().st_size)
+    with (
+        file.open("rb") as stream,
+        copies.examined(platform, stream, seconds=60.0 * minutes) as new,
+        ctx.obj.owner_database().work() as uow,
+    ):
+        click.echo(copies.add(uow, None, platform.files, new, platform.clock.now()))
+
+
+@copy.command("check")
+@click.argument("file", metavar="FILE", type=_FILE)
+@click.option("--minutes", default=60, type=click.IntRange(1, 1440), help="the longest it may take")
+@click.pass_context
+def copy_check(ctx: click.Context, file: Path, minutes: int) -> None:
+    """Read FILE through as «add» does, and say what it holds. Nothing is kept."""
+    from dask_platform.features.whitelists.service import copies
+
+    platform = ctx.obj.platform
+    copies.room_for(platform, file.stat().st_size)
+    with (
+        file.open("rb") as stream,
+        copies.examined(platform, stream, seconds=60.0 * minutes) as new,
+    ):
+        facts = new.facts
+    click.echo(f"{facts.kind}\t{new.sha256}\t{new.size} bytes\t{facts.pages} pages\t{facts.title}")
+    for said in facts.findings:
+        click.echo(f"  {said}")
+
+
+@copy.command("list")
+@click.pass_context
+def copy_list(ctx: click.Context) -> None:
+    """The copies in the store: kind, SHA-256, bytes, title."""
+    from dask_platform.features.whitelists.queries.copies import kept
+
+    with ctx.obj.owner_database().work() as uow:
+        for kind, sha256, size, title in kept(uow):
+            click.echo(f"{kind}\t{sha256}\t{size}\t{title}")
+
+
 @whitelist.command()
 @click.option("--dir", "folder", required=True, type=_FOLDER, help="the folder with the rules")
 @click.option("--unit", help="the unit that asks")
@@ -101,15 +156,28 @@ def decide(
     type=click.File("rb"),
     help="requests that were made, one JSON object a line: url, unit, course, at, method",
 )
+@click.option(
+    "--visits-from-database",
+    "days",
+    type=click.IntRange(1, 3650),
+    metavar="DAYS",
+    help="the visits of so many last days, from the platform's own log",
+)
 @click.pass_context
-def diff(ctx: click.Context, old: Path, new: Path, requests: BinaryIO | None) -> None:
+def diff(
+    ctx: click.Context, old: Path, new: Path, requests: BinaryIO | None, days: int | None
+) -> None:
     """Say what opens and what closes from A to B. Lines begin with + (opens), - (closes) or ~."""
+    if requests is not None and days is not None:
+        raise click.UsageError("give --requests or --visits-from-database, and not both")
     before, after = _load(ctx, old), _load(ctx, new)
     said = changes((one.rule for one in before.rules), (one.rule for one in after.rules))
     for change in said:
         click.echo(f"{_SIGNS[change.way]} {change.rule}: {change.english}")
     if requests is not None:
         _say_consequences(before, after, list(_made(requests, after)))
+    elif days is not None:
+        _say_consequences(before, after, _visits(ctx, before, days))
     elif not said:
         click.echo("Nothing opens and nothing closes.")
 
@@ -126,7 +194,18 @@ def _say_consequences(before: Folder, after: Folder, made: list[Request]) -> Non
         for url, times in urls:
             click.echo(f"{sign}   {url} ({times} requests)")
     if not (got.close or got.open):
-        click.echo(f"None of the {len(made)} requests would come out otherwise.")
+        count = sum(one.times for one in made)
+        click.echo(f"None of the {count} requests would come out otherwise.")
+
+
+def _visits(ctx: click.Context, folder: Folder, days: int) -> list[Request]:
+    """The visits in the log, as the owner of the tables may read it."""
+    from dask_platform.features.whitelists.queries.visits import visits_of_all
+
+    rules = [one.rule for one in folder.rules]
+    since = ctx.obj.platform.clock.now() - timedelta(days=days)
+    with ctx.obj.owner_database().work() as uow:
+        return visits_of_all(uow, rules, folder.levels, since)
 
 
 def _made(stream: BinaryIO, folder: Folder) -> Iterator[Request]:

@@ -40,11 +40,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it was made, with who asked and when."""
+    """A request as it was made, with who asked and when; ``times``: how often just so."""
 
     url: str
     asked: Asked
     method: str = "GET"
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,9 @@ def consequences(old: Engine, new: Engine, requests: Iterable[Request]) -> Conse
         was = old.decide(one.url, one.asked, one.method)
         now = new.decide(one.url, one.asked, one.method)
         if was.allowed and not now.allowed:
-            closed[one.url] += 1
+            closed[one.url] += one.times
         elif now.allowed and not was.allowed:
-            opened[one.url] += 1
+            opened[one.url] += one.times
     return Consequences(closed.most_common(), opened.most_common())
 
 
@@ -172,6 +173,19 @@ def _how(was: Rule, now: Rule) -> Iterator[Change]:
         order = ["frozen", "reader", "scripted"]
         way = Way.OPENS if order.index(now.profile) > order.index(was.profile) else Way.CLOSES
         yield _said(now, way, N_("It is shown as %(what)s."), str(now.profile))
+    yield from _copied(was, now)
+
+
+def _copied(was: Rule, now: Rule) -> Iterator[Change]:
+    """Which copy is shown. Another one may hold more, or less."""
+    if was.frozen_copy == now.frozen_copy:
+        return
+    if now.frozen_copy is None:
+        yield Change(now.id, Way.CLOSES, N_("No copy is shown."))
+    elif was.frozen_copy is None:
+        yield _said(now, Way.OPENS, N_("The copy %(what)s is shown."), now.frozen_copy.sha256)
+    else:
+        yield _said(now, Way.ALTERS, N_("Another copy is shown: %(what)s."), now.frozen_copy.sha256)
 
 
 def _for_whom(was: Rule, now: Rule) -> Iterator[Change]:

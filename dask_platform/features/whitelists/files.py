@@ -16,7 +16,8 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from dask_platform.features.whitelists.rules import Level, Rule
+from dask_platform.features.whitelists.rules import Fault, Level, Rule
+from dask_platform.kernel.messages import N_
 from dask_platform.kernel.yaml_reader import Problem, YamlReader
 
 MOST_FILES: Final = 20_000
@@ -51,10 +52,10 @@ def read_folder(folder: Path) -> tuple[Folder, list[Problem]]:
         if stray != folder / "units.yaml":
             name = stray.relative_to(folder).as_posix()
             problems.append(
-                Problem(name, 1, "Rules lie in national/ or units/<unit>/, and end in .yaml.")
+                Problem(name, 1, N_("Rules lie in national/ or units/<unit>/, and end in .yaml."))
             )
     if len(files) > MOST_FILES:
-        return Folder(), [Problem(".", 1, f"There are more than {MOST_FILES} files.")]
+        return Folder(), [_wrong(".", N_("There are more than %(most)s files."), most=MOST_FILES)]
     for path in files:
         name = path.relative_to(folder).as_posix()
         placed, wrong = read_rule(_bytes(path), name)
@@ -81,9 +82,7 @@ def read_rule(data: bytes, file: str) -> tuple[Placed | None, list[Problem]]:
     try:
         rule = Rule.model_validate_json(json.dumps(plain))
     except ValidationError as error:
-        return None, [
-            Problem(file, _line(one["loc"], lines), _sentence(one)) for one in error.errors()
-        ]
+        return None, [_fault(file, _line(one["loc"], lines), one) for one in error.errors()]
     return Placed(rule, file, 1), []
 
 
@@ -104,9 +103,9 @@ def _plain(
         found: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                reader.refuse(key, "A field's name is a word.")
+                reader.refuse(key, N_("A field's name is a word."))
             elif key.value in found:
-                reader.refuse(key, f"The field {key.value!r} stands twice.")
+                reader.refuse(key, N_("The field %(name)s stands twice."), name=repr(key.value))
             else:
                 found[key.value] = _plain(reader, value, (*where, key.value), lines)
         return found
@@ -123,7 +122,7 @@ def _scalar(reader: YamlReader, node: yaml.Node) -> Any:
         return int(node.value)
     if kind == "bool" and node.value in ("true", "false"):
         return node.value == "true"
-    reader.refuse(node, "Here must be text, a whole number, true or false. Put text in quotes.")
+    reader.refuse(node, N_("Here must be text, a whole number, true or false. Put text in quotes."))
     return None
 
 
@@ -134,16 +133,33 @@ def _line(where: tuple[str | int, ...], lines: Mapping[tuple[str | int, ...], in
     return lines.get(where, 1)
 
 
-def _sentence(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"]) or "the rule"
-    match error["type"]:
-        case "extra_forbidden":
-            return f"Unknown field {name!r}."
-        case "missing":
-            return f"The field {name!r} is missing."
-        case "value_error":
-            return f"{name}: {error['ctx']['error']}"
-    return f"{name}: {error['msg']}."
+#: What the reading of a field says, so that a person understands it.
+_SAID: Final = {
+    "date_from_datetime_parsing": N_("Here must be a day, such as 2026-11-22."),
+    "extra_forbidden": N_("There is no such field."),
+    "missing": N_("The field is missing."),
+    "string_pattern_mismatch": N_("It holds a character that cannot stand here."),
+    "string_too_long": N_("It is longer than it may be."),
+    "string_too_short": N_("It is empty, or too short."),
+    "too_long": N_("There are more than there may be."),
+    "too_short": N_("There are fewer than there must be."),
+}
+
+
+def _fault(file: str, line: int, error: Any) -> Problem:
+    """What is wrong with one field. What no sentence of ours says is told as the reader of JSON
+    says it, in English."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "value_error":
+        said = _SAID.get(error["type"], f"{error['msg']}.")
+        return Problem(file, line, said, field=name)
+    fault: Fault = error["ctx"]["error"]
+    return _wrong(file, fault.message, line=line, field=name, **fault.params)
+
+
+def _wrong(file: str, message: str, *, line: int = 1, field: str = "", **params: object) -> Problem:
+    said = tuple((name, str(value)) for name, value in params.items())
+    return Problem(file, line, message, field=field, params=said)
 
 
 def _in_its_place(placed: Placed, unit: str | None, stem: str) -> tuple[Placed, list[Problem]]:
@@ -151,12 +167,18 @@ def _in_its_place(placed: Placed, unit: str | None, stem: str) -> tuple[Placed, 
     rule, problems = placed.rule, []
     if rule.id != stem:
         problems.append(
-            Problem(placed.file, 1, f"The rule {rule.id!r} lies in a file of another name.")
+            _wrong(
+                placed.file, N_("The rule %(rule)s lies in a file of another name."), rule=rule.id
+            )
         )
     if unit is not None:
         if set(rule.scope.units) - {unit}:
             problems.append(
-                Problem(placed.file, 1, f"A rule under units/{unit} is for that unit alone.")
+                _wrong(
+                    placed.file,
+                    N_("A rule under units/%(unit)s is for that unit alone."),
+                    unit=unit,
+                )
             )
         scope = rule.scope.model_copy(update={"units": (unit,)})
         rule = rule.model_copy(update={"scope": scope})
@@ -172,7 +194,7 @@ def _levels(path: Path) -> tuple[dict[str, Level], list[Problem]]:
     if root is None:
         return {}, reader.problems
     if not isinstance(root, yaml.MappingNode):
-        reader.refuse(root, "Here is written: unit: high, low or transitional.")
+        reader.refuse(root, N_("Here is written: unit: high, low or transitional."))
         return {}, reader.problems
     for key, value in root.value:
         level = reader.choice(value, LEVELS)

@@ -27,7 +27,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from dask_platform.features.whitelists.models import REASON_MOST
 from dask_platform.features.whitelists.queries import body_of
-from dask_platform.features.whitelists.rules import Effect, Rule
+from dask_platform.features.whitelists.rules import Effect, Fault, FrozenCopy, Rule
 from dask_platform.features.whitelists.service.requests import ADDRESS_MOST, STUDENT_REASON_MOST
 
 NEEDED = _l("Fill in this field.")
@@ -45,6 +45,7 @@ _FIELDS = {
     "only": "only",
     "closed": "closed",
     "profile": "profile",
+    "copy": "frozen_copy",
     "effect": "effect",
     "owner": "owner",
     "expires": "expires",
@@ -133,6 +134,7 @@ class RuleForm(PlaceForm):
         ],
         default="reader",
     )
+    frozen_copy = SelectField(_l("Which copy is shown"), [Optional()])
     supervised = BooleanField(_l("Only while staff have opened it for a room"))
     owner = StringField(_l("Office that answers for it"), LINE)
     expires = DateField(_l("Last day"), [InputRequired(NEEDED)])
@@ -145,6 +147,20 @@ class RuleForm(PlaceForm):
         [InputRequired(NEEDED), Length(max=LIST_MOST, message=TOO_LONG)],
     )
 
+    def offer_copies(self, copies: Iterable[tuple[FrozenCopy, str]], old: Rule | None) -> None:
+        """The copies that are here, with their titles; and the one that the rule names already,
+        though it may not be here."""
+        listed = {_named(copy): title for copy, title in copies}
+        if old is not None and old.frozen_copy is not None:
+            listed.setdefault(_named(old.frozen_copy), str(_l("A copy that is not here")))
+        self.frozen_copy.choices = [
+            SelectChoice("", str(_l("None. Nothing is shown."))),
+            *(
+                SelectChoice(name, f"{title} ({name.partition('-')[2][:12]})")
+                for name, title in listed.items()
+            ),
+        ]
+
     def fill(self, rule: Rule) -> None:
         """Show ``rule`` in the form."""
         self.rule_id.data, self.host.data = rule.id, rule.host
@@ -154,6 +170,7 @@ class RuleForm(PlaceForm):
         for name in ("paths", "only", "closed"):
             self[name].data = "\n".join(getattr(rule, name))
         self.subdomains.data, self.supervised.data = rule.subdomains, rule.supervised
+        self.frozen_copy.data = _named(rule.frozen_copy) if rule.frozen_copy else ""
         self.effect.data, self.profile.data = str(rule.effect), str(rule.profile)
         self.owner.data, self.expires.data = rule.owner, rule.expires
         self.passing.data = "\n".join(rule.examples.allowed)
@@ -178,6 +195,7 @@ class RuleForm(PlaceForm):
             "only": _lines(self.only),
             "closed": _lines(self.closed),
             "profile": self.profile.data,
+            "copy": _copy(self.frozen_copy.data),
             "supervised": self.supervised.data,
             "owner": self.owner.data.strip(),
             "expires": self.expires.data.isoformat(),
@@ -185,7 +203,7 @@ class RuleForm(PlaceForm):
         }
         if said["effect"] == Effect.DENY:
             # A rule that closes may not even mention what opens.
-            opening = ("only", "closed", "query", "helpers", "forms", "hours")
+            opening = ("only", "closed", "copy", "query", "helpers", "forms", "hours")
             said = {key: value for key, value in said.items() if value or key not in opening}
         try:
             return Rule.model_validate_json(json.dumps(said))
@@ -205,7 +223,8 @@ class RuleForm(PlaceForm):
         if place and place[0] == "examples" and len(place) > 1:
             name = "passing" if place[1] == "pass" else "refusing"
         if fault["type"] == "value_error":
-            said = _(str(fault["ctx"]["error"]))
+            wrong: Fault = fault["ctx"]["error"]
+            said = _(wrong.message, **wrong.params)
         else:
             said = str(_SAID.get(fault["type"], fault["msg"]))
         if place and place[-1].isdecimal():
@@ -214,6 +233,12 @@ class RuleForm(PlaceForm):
             self[name].errors = (*self[name].errors, said)
         else:
             self.form_errors.append(said)
+
+
+class CopyForm(FlaskForm):  # type: ignore[misc]
+    """A copy to be added."""
+
+    file = FileField(_l("The file"))
 
 
 class FileForm(PlaceForm):
@@ -278,6 +303,15 @@ class TeacherWishForm(FlaskForm):  # type: ignore[misc]
         _l("What you need it for"),
         [InputRequired(NEEDED), Length(max=REASON_MOST, message=TOO_LONG)],
     )
+
+
+def _named(copy: FrozenCopy) -> str:
+    return f"{copy.kind}-{copy.sha256}"
+
+
+def _copy(chosen: str | None) -> dict[str, str] | None:
+    kind, _hyphen, sha256 = (chosen or "").partition("-")
+    return {"kind": kind, "sha256": sha256} if sha256 else None
 
 
 def _lines(field: Field) -> list[str]:

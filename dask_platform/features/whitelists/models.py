@@ -271,3 +271,32 @@ class SiteRequest(Base):
         .correlate_except(_ENROLMENT, _CLASS, _PLACEMENT)
         .scalar_subquery()
     )
+
+
+class StoredCopy(Base):
+    """A copy of a site that lies in the file store under ``storage_key``, ``copies/<sha256>``.
+
+    It is shown to nobody until a rule in force names it by its hash. ``facts`` are ``CopyFacts`` as
+    they were read from the bytes. ``added_by`` None: an operator added it on the command line. A
+    trigger writes who added it on the pages.
+    """
+
+    __tablename__ = "site_copy"
+    __personal__ = True
+    __table_args__ = (
+        CheckConstraint("kind IN ('warc','zim')", name="kind"),
+        CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
+        CheckConstraint("size > 0", name="size"),
+        CheckConstraint("storage_key = 'copies/' || sha256", name="storage_key"),
+    )
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: By this name the backup finds what else than rows it has to keep.
+    storage_key: Mapped[str] = mapped_column(String(71))
+    kind: Mapped[str] = mapped_column(String(4))
+    size: Mapped[int] = mapped_column(BigInteger)
+    title: Mapped[str] = mapped_column(String(200))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    added_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
+    added_name: Mapped[str] = mapped_column(String(NAME_MOST))
+    added_at: Mapped[datetime]

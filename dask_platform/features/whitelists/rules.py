@@ -22,11 +22,13 @@ from pydantic import (
     model_validator,
 )
 
+from dask_platform.kernel.messages import N_
 from dask_platform.security.weburl import is_host
 
 MIB: Final = 1024 * 1024
 MOST_BYTES: Final = 2048 * MIB
 DEFAULT_BYTES: Final = 20 * MIB
+MOST_LABELS: Final = 12
 #: Parameters by which open redirects, translators, caches and proxies are told where to go.
 RELAY_NAMES: Final = frozenset(
     (
@@ -35,6 +37,16 @@ RELAY_NAMES: Final = frozenset(
         *("to", "u", "uri", "url", "view"),
     )
 )
+
+
+class Fault(ValueError):
+    """Something that a rule must not say: an English sentence to be translated, and what stands in
+    it. As text it is the sentence, filled."""
+
+    def __init__(self, message: str, **params: object) -> None:
+        super().__init__(message % params if params else message)
+        self.message = message
+        self.params = params
 
 
 class Profile(StrEnum):
@@ -62,19 +74,21 @@ class Kind(StrEnum):
 
 def _path(value: str) -> str:
     if not value.startswith("/"):
-        raise ValueError("A path begins with /.")
+        raise Fault(N_("A path begins with /."))
     if any(mark in value for mark in ("//", "?", "#", ";", "%", "\\", "*")):
-        raise ValueError("Write the path as it is read: no ?, #, ;, %, \\, * and no //.")
+        raise Fault(N_("Write the path as it is read: no ?, #, ;, %, \\, * and no //."))
     if any(part in (".", "..") for part in value.split("/")):
-        raise ValueError("A path has no . or .. of its own.")
+        raise Fault(N_("A path has no . or .. of its own."))
     return value
 
 
 def _host(value: str) -> str:
     if not is_host(value):
-        raise ValueError(
-            "Write the host in its normal form: lower case, xn-- for other letters,"
-            " no address in numbers, no port, no dot at the end."
+        raise Fault(
+            N_(
+                "Write the host in its normal form: lower case, xn-- for other letters,"
+                " no address in numbers, no port, no dot at the end."
+            )
         )
     return value
 
@@ -120,10 +134,13 @@ class Parameter(Part):
     @model_validator(mode="after")
     def _fits(self) -> Parameter:
         if (self.type is Kind.CHOICE) != bool(self.choices):
-            raise ValueError("A choice lists its choices, and nothing else does.")
+            raise Fault(N_("A choice lists its choices, and nothing else does."))
+        if self.name.lower().startswith("_dask_"):
+            raise Fault(N_("Names that begin with _dask_ are the platform's own."))
         if self.name.lower() in RELAY_NAMES and self.type in (Kind.TEXT, Kind.WORD):
-            raise ValueError(
-                f"A parameter named {self.name} tells many sites where to go to. It stays closed."
+            raise Fault(
+                N_("A parameter named %(name)s tells many sites where to go to. It stays closed."),
+                name=self.name,
             )
         return self
 
@@ -153,8 +170,15 @@ class Helper(Part):
     @classmethod
     def _no_pages(cls, types: tuple[str, ...]) -> tuple[str, ...]:
         if "text/html" in types or "application/xhtml+xml" in types:
-            raise ValueError("A helper host gives no pages. Make a rule of its own for that host.")
+            raise Fault(N_("A helper host gives no pages. Make a rule of its own for that host."))
         return types
+
+
+class FrozenCopy(Part):
+    """The bytes that a ``frozen`` rule shows, and no others."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    kind: Literal["zim", "warc"]
 
 
 class Scope(Part):
@@ -177,13 +201,13 @@ class Hours(Part):
     @classmethod
     def _clock(cls, value: str) -> str:
         if not _CLOCK.fullmatch(value):
-            raise ValueError("Write the time in quotes, as «08:00». The end of the day is «24:00».")
+            raise Fault(N_("Write the time in quotes, as «08:00». The end of the day is «24:00»."))
         return value
 
     @model_validator(mode="after")
     def _forward(self) -> Hours:
         if self.opens >= self.closes:
-            raise ValueError("The hours end before they begin. Past midnight, write two of them.")
+            raise Fault(N_("The hours end before they begin. Past midnight, write two of them."))
         return self
 
     def hold(self, weekday: int, at: time) -> bool:
@@ -228,6 +252,9 @@ class Rule(Part):
     largest: int = Field(default=DEFAULT_BYTES, ge=1024, le=MOST_BYTES)
     """The most bytes of one answer."""
     profile: Profile = Profile.READER
+    frozen_copy: FrozenCopy | None = Field(default=None, alias="copy")
+    """For ``frozen``: the copy, by its hash. Left out, the rule shows nothing: each installation
+    has copies of its own."""
     helpers: tuple[Helper, ...] = Field(default=(), max_length=20)
     forms: tuple[Form, ...] = Field(default=(), max_length=10)
     scope: Scope = Scope()
@@ -250,25 +277,35 @@ class Rule(Part):
     @model_validator(mode="after")
     def _whole(self) -> Rule:
         if self.author.casefold() == self.reviewer.casefold():
-            raise ValueError("The reviewer is the author. Nobody approves their own rule.")
+            raise Fault(N_("The reviewer is the author. Nobody approves their own rule."))
         if not self.paths and not self.only:
-            raise ValueError("Nothing is opened: give paths, or single pages under only.")
+            raise Fault(N_("Nothing is opened: give paths, or single pages under only."))
         names = [one.name for one in self.query]
         if len(names) != len(set(names)):
-            raise ValueError("A parameter stands twice.")
+            raise Fault(N_("A parameter stands twice."))
         if self.effect is Effect.DENY:
             opening = ("closed", "forms", "helpers", "hours", "only", "query", "without")
             given = [name for name in opening if getattr(self, name)]
             if given:
-                raise ValueError(f"A rule that closes has no {', '.join(given)}.")
+                raise Fault(N_("A rule that closes has no %(what)s."), what=", ".join(given))
             if not self.examples.refused:
-                raise ValueError("Give at least one address under refuse.")
+                raise Fault(N_("Give at least one address under refuse."))
         elif not (self.examples.allowed and self.examples.refused):
-            raise ValueError("Give at least one address under pass and one under refuse.")
+            raise Fault(N_("Give at least one address under pass and one under refuse."))
+        if self.frozen_copy is not None and self.profile is not Profile.FROZEN:
+            raise Fault(N_("Only a rule with the profile frozen names a copy."))
+        if self.profile is Profile.SCRIPTED and len(self.helpers) > MOST_LABELS:
+            raise Fault(
+                N_(
+                    "A scripted rule has at most %(most)s helpers: the browser is led through"
+                    " the label of each."
+                ),
+                most=MOST_LABELS,
+            )
         if (
             self.profile is not Profile.SCRIPTED
             and any(one.method == "POST" for one in self.forms)
             and not self.supervised
         ):
-            raise ValueError("A form that is sent with POST needs a supervised rule.")
+            raise Fault(N_("A form that is sent with POST needs a supervised rule."))
         return self

@@ -12,6 +12,7 @@ from flask_babel.speaklater import LazyString
 from dask_platform.features.whitelists.engine import Reason
 from dask_platform.features.whitelists.queries import body_of
 from dask_platform.features.whitelists.rules import Rule, Words
+from dask_platform.kernel.yaml_reader import Problem
 from dask_platform.web.i18n import plain_day
 
 ACTIONS: dict[str, LazyString] = {
@@ -89,6 +90,16 @@ REASONS: dict[Reason, LazyString] = {
 }
 
 
+def problem(one: Problem) -> str:
+    """What is wrong, in the reader's language, with the field that it is about before it. The
+    reason why an example fell as it did is said as the page says it elsewhere."""
+    said: dict[str, object] = dict(one.params)
+    if said.get("reason") in set(Reason):
+        said["reason"] = REASONS[Reason(str(said["reason"]))]
+    sentence = _(one.message, **said)
+    return f"{one.field}: {sentence}" if one.field else sentence
+
+
 def in_language(words: Words, locale: str) -> str:
     """The words in the reader's language; bokmål where they are not written in it."""
     return getattr(words, locale, None) or words.nb
@@ -137,6 +148,8 @@ def describe(rule: Rule) -> Iterator[tuple[str, list[str]]]:
     if rule.forms:
         yield _("Forms"), [f"{one.method} {one.path}" for one in rule.forms]
     yield _("Shown as"), [str(PROFILES[rule.profile])]
+    if rule.frozen_copy is not None:
+        yield _("The copy"), [rule.frozen_copy.kind.upper(), rule.frozen_copy.sha256]
     yield _("For whom"), [audience(rule)]
     yield _("Hours"), hours_of(rule) or [_("Always")]
     if rule.supervised:

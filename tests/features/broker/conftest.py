@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -96,16 +97,23 @@ class Outside:
     def get(
         self, client: FlaskClient, path: str, host: str = HERE, **given: object
     ) -> TestResponse:
-        return client.get(path, base_url=host, **given)
+        answer = client.get(path, base_url=host, **given)
+        self.written()
+        return answer
+
+    def written(self) -> None:
+        """Have what waits for the log of visits written down."""
+        self.broker.extensions["dask_broker_log"].flush()
 
     def visits(self) -> list[dict[str, object]]:
+        self.written()
         with self.world.owner() as uow:
             found = uow.execute(text("SELECT * FROM site_visit ORDER BY id")).mappings()
             return [dict(row) for row in found]
 
 
 @pytest.fixture
-def outside(world: World) -> Outside:
+def outside(world: World) -> Iterator[Outside]:
     upstream = MemoryUpstream(
         {
             f"{SITE}/": html("<h1>Leksikon</h1><a href=/norge>Norge</a>"),
@@ -117,7 +125,8 @@ def outside(world: World) -> Outside:
     platform.settings = platform.settings.model_copy(update={"resources_url": DOMAIN})
     made = Outside(world, make_broker(platform), upstream)
     made.open(rule())
-    return made
+    yield made
+    made.written()
 
 
 def title(page: str) -> str:

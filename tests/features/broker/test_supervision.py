@@ -140,6 +140,17 @@ def test_it_is_open_in_that_room_alone(outside: Outside) -> None:
     assert not is_open(outside, client)
 
 
+def test_the_school_sends_on_for_the_room_where_the_pc_stands(outside: Outside) -> None:
+    """Not for that of the log-in, which may have been in another one."""
+    open_it(outside, outside.school("tora"))
+    anna = outside.school("anna")
+    outside.sql("UPDATE login_session SET room_id = NULL")
+    assert "/_dask/enter" in (anna.get("/sites/leksikon/open").location or "")
+    anna = outside.school("anna")
+    another_room(outside, outside.world.anonymous())
+    assert "/_dask/enter" not in (anna.get("/sites/leksikon/open").location or "")
+
+
 def test_one_at_a_time_and_the_next_when_the_first_is_gone(outside: Outside) -> None:
     tora = outside.school("tora")
     open_it(outside, tora)

@@ -324,8 +324,11 @@ def test_a_transfer_that_nothing_ends_comes_whole(outside: Outside) -> None:
     assert (visit["size"], visit["reason"]) == (8 * CHUNK, "allowed")
 
 
-def test_a_stop_between_the_question_and_the_answer_shows_no_page(outside: Outside) -> None:
+def test_a_stop_between_the_question_and_the_answer_shows_no_page(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The page is decided on, then stopped while the site thinks: nothing of it is shown."""
+    monkeypatch.setattr(deciding, "ASK_AGAIN", 0.0)  # the site thinks for longer than that
     client = outside.visitor("anna")
     fetch = outside.upstream.fetch
 

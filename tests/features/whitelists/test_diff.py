@@ -13,7 +13,7 @@ from dask_platform.features.whitelists.engine import Asked, Engine
 from dask_platform.features.whitelists.rules import Rule
 from dask_platform.kernel.clock import from_oslo
 from tests.features.whitelists.build import rule
-from tests.features.whitelists.test_engine import RULES, URLS, WHO
+from tests.features.whitelists.test_engine_property import RULES, URLS, WHO
 
 NOW = Asked(at=from_oslo(datetime(2026, 11, 23, 12, 0)))
 HELPER = {"host": "bilder.no", "types": ["image/png"]}
@@ -100,6 +100,7 @@ def test_no_field_is_forgotten() -> None:
         "types": ["text/html"],
         "largest": 2048,
         "profile": "scripted",
+        "frozen_copy": {"sha256": "ab" * 32, "kind": "zim"},
         "helpers": [HELPER],
         "forms": [FORM],
         "scope": {"units": ["nord"]},
@@ -114,7 +115,9 @@ def test_no_field_is_forgotten() -> None:
     }
     assert set(other) == set(Rule.model_fields) - {"id"}, "give the new field another value here"
     for name, value in other.items():
-        assert changes([rule()], [rule(**{name: value})]), f"a change of {name} is not told of"
+        said = {"copy": value, "profile": "frozen"} if name == "frozen_copy" else {name: value}
+        before = rule(profile="frozen") if name == "frozen_copy" else rule()
+        assert changes([before], [rule(**said)]), f"a change of {name} is not told of"
 
 
 def test_what_was_read_and_closes() -> None:

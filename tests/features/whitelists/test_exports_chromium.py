@@ -117,8 +117,8 @@ def test_what_is_refused_is_named() -> None:
 def test_the_policy_is_what_chromium_documents() -> None:
     (text,) = chromium.export(PAGE_RULES, ASKED).files.values()
     policy = json.loads(text)
-    assert set(policy) == {"URLAllowlist", "URLBlocklist"}
-    for entries in policy.values():
+    assert set(policy) == {"URLAllowlist", "URLBlocklist", *chromium.SHUT}
+    for entries in (policy["URLAllowlist"], policy["URLBlocklist"]):
         assert entries == sorted(set(entries))
         assert len(entries) <= 1000
         assert all(isinstance(one, str) for one in entries)

@@ -32,6 +32,12 @@ from dask_platform.features.whitelists.rules import Rule
 FILE: Final = "dask-whitelist.json"
 #: Chromium reads no more entries of a list than these.
 MOST_ENTRIES: Final = 1000
+#: What a page can make the browser send although no entry opens it: connections made beforehand
+#: (2: never), and datagrams of calls.
+SHUT: Final = {
+    "NetworkPredictionOptions": 2,
+    "WebRtcIPHandling": "disable_non_proxied_udp",
+}
 #: Whatever may come next in a path, the way a browser writes it.
 FOLLOWING: Final = (
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,:;=@/%[]^|"
@@ -63,7 +69,7 @@ def export(rules: Iterable[Rule], asked: Asked) -> Export:
         allowed |= {_exactly(one) for one in pages}
     chosen.openings = [one for one in chosen.openings if one.rule in kept]
     chosen.ends = min((by_id[name].expires for name in kept), default=None)
-    policy = {"URLAllowlist": sorted(allowed), "URLBlocklist": sorted(blocked)}
+    policy = {**SHUT, "URLAllowlist": sorted(allowed), "URLBlocklist": sorted(blocked)}
     return chosen.export({FILE: f"{json.dumps(policy, indent=2)}\n"})
 
 

@@ -40,7 +40,9 @@ MOST_WORD: Final = 4000
 def export(rules: Iterable[Rule], asked: Asked, domain: str) -> Export:
     """``domain``: the broker's own, such as ``ressurs.example``."""
     suffix = domain.replace(".", r"\.")
-    chosen = choose(rules, asked, lambda rule, opening: _sayable(rule, opening, suffix))
+    chosen = choose(
+        rules, asked, lambda rule, opening: _sayable(rule, opening, suffix), has_copies=True
+    )
     lines = [
         f'    "~^.{{{MOST_CHARACTERS + 1}}}" "";',
         f'    {_quoted(f"~^(?![A-Z]+ [a-z0-9.-]+{PLAIN})")} "";',

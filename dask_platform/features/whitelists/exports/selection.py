@@ -14,7 +14,7 @@ from dask_platform.features.whitelists.exports.openings import (
     closing,
     openings,
 )
-from dask_platform.features.whitelists.rules import Effect, Rule
+from dask_platform.features.whitelists.rules import Effect, Profile, Rule
 from dask_platform.kernel.clock import to_oslo
 
 
@@ -67,8 +67,15 @@ def _concerns(rule: Rule, asked: Asked) -> bool:
     return not opens or to_oslo(asked.at).date() <= rule.expires
 
 
-def choose(rules: Iterable[Rule], asked: Asked, can_say: Callable[[Rule, Opening], None]) -> Chosen:
-    """``can_say`` raises ``CannotSay`` for an opening that the target has no words for. A rule is
+def choose(
+    rules: Iterable[Rule],
+    asked: Asked,
+    can_say: Callable[[Rule, Opening], None],
+    *,
+    has_copies: bool = False,
+) -> Chosen:
+    """``can_say`` raises ``CannotSay`` for an opening that the target has no words for;
+    ``has_copies``: behind the target a copy is shown and not the site itself. A rule is
     taken whole or not at all. Closings are kept where they meet an opening; elsewhere nothing is
     open."""
     chosen = Chosen()
@@ -79,6 +86,10 @@ def choose(rules: Iterable[Rule], asked: Asked, can_say: Callable[[Rule, Opening
             continue
         if rule.id in asked.stopped or asked.everything_stopped:
             chosen.refused.append(Refusal(rule.id, "it is stopped"))
+            continue
+        if rule.profile is Profile.FROZEN and not has_copies:
+            why = "it is shown from an approved copy, and the site itself stays closed"
+            chosen.refused.append(Refusal(rule.id, why))
             continue
         try:
             opened = openings(rule)

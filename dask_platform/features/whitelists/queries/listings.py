@@ -83,6 +83,11 @@ class Overview:
         found = [one for one in self.rules if one.days_left <= REMIND]
         return sorted(found, key=lambda one: (one.days_left, one.rule.id))
 
+    def matching(self, words: str) -> list[RuleLine]:
+        """The rules that have every one of the words in a title, a host or the id."""
+        wanted = words.casefold().split()
+        return [one for one in self.rules if all(word in _named(one.rule) for word in wanted)]
+
 
 @dataclass(frozen=True, slots=True)
 class VersionLine:
@@ -138,6 +143,12 @@ class StopLine:
     what: str
     unit_name: str | None
     asked_by_me: bool
+
+
+def _named(rule: Rule) -> str:
+    title = rule.title
+    hosts = (rule.host, *(one.host for one in rule.helpers))
+    return " ".join((title.nb, title.nn, title.en or "", rule.id, *hosts)).casefold()
 
 
 def overview(uow: UnitOfWork, actor: Actor, now: datetime) -> Overview:

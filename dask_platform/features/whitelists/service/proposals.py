@@ -34,6 +34,7 @@ from dask_platform.features.whitelists.queries import (
     standing,
 )
 from dask_platform.features.whitelists.rules import Rule
+from dask_platform.features.whitelists.service.copies import must_be_here
 from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.errors import Conflict, Invalid, NotAllowed, NotVisible
 from dask_platform.kernel.ids import new_id
@@ -94,6 +95,7 @@ def propose(
         raise Conflict(N_("A proposal for this rule waits already. Decide on that one first."))
     if rule is not None:
         rule = _at_unit(uow, rule, unit_id)
+    must_be_here(uow, rule)
     _check(uow, actor, rule_id, rule, now)
     made = Proposal(
         id=new_id(), rule_id=rule_id, unit_id=unit_id, action=_action(last, rule),
@@ -126,6 +128,7 @@ def approve(uow: UnitOfWork, actor: Actor, proposal_id: UUID, now: datetime) -> 
             N_("The rule has been changed since this was proposed. Refuse it, and propose anew.")
         )
     rule = rule_of(proposal.body) if proposal.body is not None else None
+    must_be_here(uow, rule)
     _check(uow, actor, proposal.rule_id, rule, now)
     _decide(uow, proposal, ProposalState.APPROVED, "", now)
     number = uow.scalar(select(func.max(Version.number)).where(Version.proposal_id == proposal_id))

@@ -1,12 +1,14 @@
 """The pages of the whitelists, on one blueprint.
 
 ``overview`` shows security the rules and their history, ``proposals`` and ``drafts`` change them,
-``stops`` close and reopen, ``wishes`` answer. ``sites`` is what teachers and students meet.
+``copies`` are what frozen rules show, ``stops`` close and reopen, ``wishes`` answer. ``sites`` is
+what teachers and students meet.
 """
 
 from __future__ import annotations
 
 from dask_platform.features.whitelists.views import (
+    copies,
     drafts,
     overview,
     proposals,
@@ -16,4 +18,4 @@ from dask_platform.features.whitelists.views import (
 )
 from dask_platform.features.whitelists.views.blueprint import whitelists
 
-__all__ = ["drafts", "overview", "proposals", "sites", "stops", "whitelists", "wishes"]
+__all__ = ["copies", "drafts", "overview", "proposals", "sites", "stops", "whitelists", "wishes"]

@@ -17,9 +17,10 @@ from dask_platform.features.whitelists.forms import (
     RemoveForm,
     RuleForm,
 )
+from dask_platform.features.whitelists.queries import copies as copies_of
 from dask_platform.features.whitelists.queries import listings
 from dask_platform.features.whitelists.queries import sites as sites_of
-from dask_platform.features.whitelists.rules import Rule
+from dask_platform.features.whitelists.rules import Profile, Rule
 from dask_platform.features.whitelists.service import proposals
 from dask_platform.features.whitelists.service.proposals import BadRule
 from dask_platform.features.whitelists.views.blueprint import (
@@ -48,8 +49,10 @@ def new_rule() -> FormAnswer:
     """Propose a rule; with ``?request=``, one that a wish asks for."""
     form = RuleForm()
     _offer(form)
+    _offer_copies(form, None)
     if request.method == "GET":
         _from_wish(form)
+        _from_copy(form)
     return _rule_form(form, None)
 
 
@@ -60,6 +63,7 @@ def change_rule(rule_id: str) -> FormAnswer:
     found = _in_force(rule_id)
     form = RuleForm()
     _keep_place(form, found)
+    _offer_copies(form, found.rule)
     if request.method == "GET":
         form.fill(found.rule)
         form.based_on.data = str(found.number)
@@ -162,6 +166,24 @@ def _offer(form: PlaceForm) -> None:
     form.offer(sorted(names.items(), key=lambda unit: (unit[0] not in own, unit[1])))
 
 
+def _offer_copies(form: RuleForm, old: Rule | None) -> None:
+    listed = copies_of.copies(uow(), actor())
+    form.offer_copies(((one.copy, one.facts.title) for one in listed), old)
+
+
+def _from_copy(form: RuleForm) -> None:
+    """With ``?copy=``, begin with what a copy holds."""
+    try:
+        line = copies_of.copy(uow(), actor(), request.args.get("copy", ""))
+    except NotVisible:
+        return
+    form.profile.data = str(Profile.FROZEN)
+    form.frozen_copy.data = f"{line.copy.kind}-{line.copy.sha256}"
+    form.title_nb.data = line.facts.title
+    form.host.data = line.home or ""
+    form.passing.data = line.address(line.facts.main) if line.home else ""
+
+
 def _keep_place(form: PlaceForm, found: _Found) -> None:
     """A rule that is there stays where it is."""
     form.offer([(found.unit_id, found.unit_name or "")] if found.unit_id else [])
@@ -236,7 +258,7 @@ def _propose(
         form[otherwise].errors = [_(error.message, **error.params)]
         return status_of(error)
     except Invalid as error:
-        return refused(form, error, "place")
+        return refused(form, error, otherwise if error.field == "frozen_copy" else "place")
     return _proposed(made)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import render_template
+from flask import render_template, request
 from flask_babel import gettext as _
 
 from dask_platform.features.whitelists.queries import listings
@@ -12,13 +12,23 @@ from dask_platform.security.permissions import Permission
 from dask_platform.web.access import requires
 from dask_platform.web.context import actor, platform, uow
 
+#: The most characters that are looked for.
+MOST_WANTED = 100
+
 
 @whitelists.route("/whitelists")
 @requires(Permission.WHITELIST_READ)
 def overview() -> str:
-    """All rules, and what waits for somebody."""
+    """All rules, or those that match the words in ``q``, and what waits for somebody."""
     found = listings.overview(uow(), actor(), platform().clock.now())
-    return render_template("whitelists/overview.html", found=found, crumbs=crumbs())
+    wanted = request.args.get("q", "").strip()[:MOST_WANTED]
+    return render_template(
+        "whitelists/overview.html",
+        found=found,
+        wanted=wanted,
+        shown=found.matching(wanted),
+        crumbs=crumbs(),
+    )
 
 
 @whitelists.route("/whitelists/rules/<rule_id>")

@@ -9,8 +9,10 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from dask_platform.features.whitelists.checking import examples, problems_of
+from dask_platform.features.whitelists.diff import Consequences
 from dask_platform.features.whitelists.forms import ReasonForm
 from dask_platform.features.whitelists.queries import levels, listings
+from dask_platform.features.whitelists.queries.visits import would_change
 from dask_platform.features.whitelists.service import proposals as verbs
 from dask_platform.features.whitelists.service.proposals import BadRule
 from dask_platform.features.whitelists.views.blueprint import (
@@ -80,12 +82,18 @@ def _page(proposal_id: UUID, form: ReasonForm, status: int = 200) -> FormAnswer:
     known = levels(uow())
     now = platform().clock.now()
     before = [*found.others, *([found.old] if found.old else [])]
+    outcome, visits = Consequences([], []), 0
+    if waiting:
+        outcome, visits = would_change(uow(), actor(), found.others, found.old, found.new, now)
     page = render_template(
         "whitelists/proposal.html",
         form=form,
         found=found,
         waiting=waiting,
         changes=told(found.changes),
+        outcome=outcome,
+        outcome_told=told(outcome.changes()),
+        visits=visits,
         beside=beside(found.old, found.new),
         yaml=as_yaml(found.new) if found.new else "",
         tried=examples(found.new, [*found.others, found.new], known) if found.new else [],
