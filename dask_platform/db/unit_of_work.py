@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -59,12 +59,18 @@ class UnitOfWork(Session):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine, autoflush=True, expire_on_commit=False)
         self._before_commit: list[Callable[[UnitOfWork], None]] = []
+        self.acting: UUID | None = None
         self.bag: dict[str, Any] = {}
         self.origin = Origin()
 
     def act_as(self, person_id: UUID | None) -> None:
         """Tell row-level security who acts, until the transaction ends."""
         self.execute(ACT_AS, {"person": str(person_id) if person_id else ""})
+
+    def act_from_now(self, person_id: UUID) -> None:
+        """The same for each transaction from here on, once it begins: where none does, the database
+        is not asked at all."""
+        self.acting = person_id
 
     def before_commit(self, work: Callable[[UnitOfWork], None]) -> None:
         """Run ``work`` once, last before the commit."""
@@ -95,6 +101,12 @@ class UnitOfWork(Session):
         )
 
 
+@event.listens_for(UnitOfWork, "after_begin")
+def _say_who_acts(uow: UnitOfWork, _transaction: object, connection: Connection) -> None:
+    if uow.acting is not None:
+        connection.execute(ACT_AS, {"person": str(uow.acting)})
+
+
 class Database:
     """Where units of work come from."""
 
@@ -119,6 +131,13 @@ class Database:
             raise
         finally:
             uow.close()
+
+    def ask(self, question: TextClause, values: dict[str, Any]) -> Any:
+        """The one value that ``question`` gives, in a transaction of its own and in one round trip:
+        what is asked at every request is asked so."""
+        with self.engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            return alone.execute(question, values).scalar()
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as AnyResponse
 
 from dask_platform.features.broker import (
+    deciding,
     entering,
     headers,
     recording,
@@ -25,7 +26,6 @@ from dask_platform.features.broker import (
     tickets,
 )
 from dask_platform.features.broker.addresses import OWN, Domain, is_own, local_target, target_of
-from dask_platform.features.broker.deciding import desk
 from dask_platform.features.broker.files import Files
 from dask_platform.features.broker.limits import Allowance, Limits
 from dask_platform.features.broker.recording_transfer import WANTED_PATH
@@ -62,9 +62,11 @@ class BrokerFlask(requests.DaskFlask):
             return None
         parts = platform()
         now, address = parts.clock.now(), request.remote_addr
-        found = tickets.resume(g.uow, token, host, now, address, parts.rooms.current())
-        if found is not None or not token:
-            return found
+        g.held = deciding.held(parts, token, host, address, now)
+        if g.held is not None:
+            g.uow.act_from_now(g.held.actor.person_id)
+        if g.held is not None or not token:
+            return g.held.actor if g.held else None
         g.recording = recording_tickets.resume(g.uow, token, host, now, address)
         return g.recording.actor if g.recording else None
 
@@ -178,7 +180,7 @@ def go() -> AnyResponse:
         return _no_address(403)
     if held := recording.live():
         return recording.lead_on(held, url, domain())
-    decision = desk(uow(), actor(), now).decide(url)
+    decision = serving.held_now().desk(now).decide(url)
     if not decision.allowed or decision.address is None:
         return serving.refuse(url, "GET", decision)
     address = decision.address

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dask_platform.db.unit_of_work import UnitOfWork
-from dask_platform.features.broker import supervision, tickets
+from dask_platform.features.broker import jar, supervision, tickets
 from dask_platform.features.broker.addresses import is_own
 from dask_platform.features.whitelists import queries as whitelists
 from dask_platform.features.whitelists.engine import Asked, Decision, Engine, Reason
@@ -42,6 +42,21 @@ class Desk:
         return self.rules[decision.rule or ""]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the database says, at one moment, of who is behind a token: the person, what decides for
+    them, and what the site's own host wants to remember of them."""
+
+    actor: Actor
+    stood: Desk
+    crumbs: tuple[jar.Crumb, ...]
+
+    def desk(self, now: datetime) -> Desk:
+        """What decides at ``now``."""
+        stood = self.stood
+        return Desk(stood.engine, stood.rules, replace(stood.asked, at=now))
+
+
 def desk(uow: UnitOfWork, actor: Actor, now: datetime) -> Desk:
     """What holds for ``actor`` in this transaction: placement, courses, stops, who watches."""
     stands = whitelists.standing(uow, actor)
@@ -49,30 +64,45 @@ def desk(uow: UnitOfWork, actor: Actor, now: datetime) -> Desk:
     opened: frozenset[str] = frozenset()
     if actor.room_id is not None and any(one.rule.supervised for one in kept.rules.values()):
         opened = supervision.opened(uow, actor.room_id, now)
-    return Desk(
-        kept.engine,
-        {rule_id: one.rule for rule_id, one in kept.rules.items()},
-        stands.asked(now, opened=opened),
-    )
+    return _desk(kept, stands, opened, now)
 
 
-def who(
-    platform: Platform, uow: UnitOfWork, token: str, host: str, address: str | None, now: datetime
-) -> Actor | None:
-    """Who is behind ``token`` on ``host`` and may read sites from ``address``; None for nobody.
-
-    The same conditions as those of a page: in a room of the own unit, and with the second factor.
-    """
-    rooms = platform.rooms.current()
-    actor = tickets.resume(uow, token, host, now, address, rooms)
-    if actor is None or not may_ever(actor, Permission.SITES_READ):
+def held(
+    platform: Platform, token: str | None, host: str, address: str | None, now: datetime
+) -> Held | None:
+    """Who is behind ``token`` on ``host``, and what holds for them now; None for nobody. Asked in
+    one question, in a transaction of its own. Whether they may read sites at all is not asked here:
+    see ``may_read``."""
+    found = tickets.ask(platform, token, host, now, address)
+    if found is None:
         return None
-    if actor.is_student and (actor.unit_id is None or not rooms.admits(actor.unit_id, address)):
-        return None
+    actor, said = found
+    stands = whitelists.standing_of(said["stands"])
+    kept = whitelists.in_force_already(stands)
+    if kept is None:
+        with platform.database.work(actor.person_id) as uow:
+            kept = whitelists.in_force(uow, stands)
+    crumbs = tuple(jar.Crumb.of(*one) for one in said["crumbs"])
+    return Held(actor, _desk(kept, stands, frozenset(said["opened"]), now), crumbs)
+
+
+def _desk(
+    kept: whitelists.InForce, stands: whitelists.Standing, opened: frozenset[str], now: datetime
+) -> Desk:
+    rules = {rule_id: one.rule for rule_id, one in kept.rules.items()}
+    return Desk(kept.engine, rules, stands.asked(now, opened=opened))
+
+
+def may_read(platform: Platform, actor: Actor, address: str | None) -> bool:
+    """Whether ``actor`` may read sites from ``address`` at all: the same conditions as those of a
+    page, in a room of the own unit, and with the second factor."""
+    if not may_ever(actor, Permission.SITES_READ):
+        return False
+    if actor.is_student:
+        unit = actor.unit_id
+        return unit is not None and platform.rooms.current().admits(unit, address)
     wanted = platform.settings.second_factor_required or actor.has_second_factor
-    if actor.is_staff and wanted and not actor.second_factor:
-        return None
-    return actor
+    return actor.second_factor or not wanted
 
 
 @dataclass(slots=True)
@@ -103,7 +133,8 @@ class Watch:
         return self._over
 
     def _holds(self) -> bool:
-        with self.platform.database.work() as uow:
-            at = self.platform.clock.now()
-            actor = who(self.platform, uow, self.token, self.host, self.address, at)
-            return actor is not None and desk(uow, actor, at).decide(self.url, self.method).allowed
+        at = self.platform.clock.now()
+        found = held(self.platform, self.token, self.host, self.address, at)
+        if found is None or not may_read(self.platform, found.actor, self.address):
+            return False
+        return found.stood.decide(self.url, self.method).allowed

@@ -15,13 +15,16 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - a word of the grammar
+# Possessive, so that no header makes it try again.
 _DIRECTIVE: Final = re.compile(
-    rf'[ \t]*(?:({_TOKEN})(?:=({_TOKEN}|"(?:[^"\\]|\\.)*"))?)?[ \t]*(?:,|$)'
+    rf'[ \t]*+(?:({_TOKEN})(?:=({_TOKEN}|"(?:[^"\\]|\\.)*+"))?)?[ \t]*+(?:,|$)'
 )
 _SECONDS: Final = re.compile(r"[0-9]{1,10}")
 _FORBIDS: Final = frozenset({"no-store", "private"})
 #: Lengths of a cell of the clock, the longest that fits is taken.
 _CELLS: Final = (86400, 3600, 600, 60)
+#: No cell is longer; and the calendar ends soon after what some sites write.
+_LONGEST: Final = timedelta(seconds=_CELLS[0])
 
 
 def kept_until(headers: Mapping[str, str], asked_at: datetime) -> datetime | None:
@@ -38,7 +41,8 @@ def kept_until(headers: Mapping[str, str], asked_at: datetime) -> datetime | Non
         return None
     until = asked_at
     if "no-cache" not in said:
-        until = max(until, min(asked_at + lifetime - age, _end_of_cell(asked_at, lifetime)))
+        left = min(lifetime - age, _LONGEST)
+        until = max(until, min(asked_at + left, _end_of_cell(asked_at, lifetime)))
     return until if until > asked_at or "etag" in headers else None
 
 

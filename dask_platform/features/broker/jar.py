@@ -33,6 +33,11 @@ class Crumb(NamedTuple):
     path: str
     expires_at: datetime
 
+    @classmethod
+    def of(cls, name: str, value: str, path: str, expires_at: str) -> Crumb:
+        """As the database writes it in JSON."""
+        return cls(name, value, path, datetime.fromisoformat(expires_at))
+
 
 def crumbs(uow: UnitOfWork, actor: Actor, host: str) -> tuple[Crumb, ...]:
     """What ``host`` wants to remember of the actor, the longest path first."""

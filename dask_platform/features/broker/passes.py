@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from dask_platform.features.broker import deciding, jar
-from dask_platform.features.broker.deciding import Desk, desk, who
+from dask_platform.features.broker.deciding import Desk, Held, held, may_read
 from dask_platform.kernel.actor import Actor
 from dask_platform.web.platform import Platform
 
@@ -28,17 +28,19 @@ Key = tuple[str, str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Who asks, and what decides for them. ``until`` on the monotonic clock."""
+    """What holds for who asks. ``until`` on the monotonic clock."""
 
-    actor: Actor
-    stood: Desk
+    held: Held
     until: float
-    jars: dict[str, tuple[jar.Crumb, ...]] = field(default_factory=dict)
+    jars: dict[str, tuple[jar.Crumb, ...]]
+
+    @property
+    def actor(self) -> Actor:
+        return self.held.actor
 
     def desk(self, now: datetime) -> Desk:
         """What decides at ``now``."""
-        stood = self.stood
-        return Desk(stood.engine, stood.rules, replace(stood.asked, at=now))
+        return self.held.desk(now)
 
 
 class Passes:
@@ -66,17 +68,17 @@ class Passes:
                 self._kept[key] = made
         return made
 
-    def cookie(self, held: Pass, host: str, path: str, now: datetime) -> str | None:
+    def cookie(self, one: Pass, host: str, path: str, now: datetime) -> str | None:
         """The ``Cookie`` header for ``host`` from the holder's own jar."""
-        crumbs = held.jars.get(host)
+        crumbs = one.jars.get(host)
         if crumbs is None:
-            with self._platform.database.work(held.actor.person_id) as uow:
-                crumbs = held.jars[host] = jar.crumbs(uow, held.actor, host)
+            with self._platform.database.work(one.actor.person_id) as uow:
+                crumbs = one.jars[host] = jar.crumbs(uow, one.actor, host)
         return jar.line(crumbs, path, now)
 
     def _read(self, token: str, host: str, address: str | None) -> Pass | None:
         until = time.monotonic() + deciding.ASK_AGAIN
-        with self._platform.database.work() as uow:
-            now = self._platform.clock.now()
-            actor = who(self._platform, uow, token, host, address, now)
-            return None if actor is None else Pass(actor, desk(uow, actor, now), until)
+        found = held(self._platform, token, host, address, self._platform.clock.now())
+        if found is None or not may_read(self._platform, found.actor, address):
+            return None
+        return Pass(found, until, {host: found.crumbs})

@@ -8,7 +8,7 @@ from flask import Response, current_app, g, make_response, render_template, requ
 
 from dask_platform.features.broker import frozen, serving, visits
 from dask_platform.features.broker.addresses import OWN, target_of
-from dask_platform.features.broker.deciding import Desk, desk
+from dask_platform.features.broker.deciding import Desk
 from dask_platform.features.broker.limits import Lease, Limits, Refused
 from dask_platform.features.broker.visits import Visit
 from dask_platform.features.whitelists.engine import Decision, Reason
@@ -26,7 +26,7 @@ def search(host: str) -> Response:
     words = frozen.words_of(request.args.get("q", ""))
     url = f"https://{host}{serving.raw_target()}"
     now = platform().clock.now()
-    at = desk(uow(), actor(), now)
+    at = serving.held_now().desk(now)
     open_rules = [one for one in frozen.searched(at, host) if frozen.searchable(platform(), one)]
     if not open_rules:
         return serving.refuse(url, "GET", _why(at, host))

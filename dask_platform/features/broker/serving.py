@@ -15,7 +15,7 @@ from dask_platform.features.broker import (
     tickets,
 )
 from dask_platform.features.broker.addresses import Domain, go, local_target, target_of, via
-from dask_platform.features.broker.deciding import Desk, desk
+from dask_platform.features.broker.deciding import Desk, Held
 from dask_platform.features.broker.fetching import Shape
 from dask_platform.features.broker.forms import Filled, FormRefused
 from dask_platform.features.broker.refusals import Refusal, refusal_page
@@ -24,6 +24,7 @@ from dask_platform.features.broker.visit_log import VisitLog
 from dask_platform.features.broker.visits import Visit
 from dask_platform.features.whitelists.engine import Decision, Reason
 from dask_platform.features.whitelists.rules import Profile
+from dask_platform.kernel.errors import NotVisible
 from dask_platform.web.context import actor, platform, uow
 
 
@@ -44,7 +45,7 @@ def serve(host: str, target: str, *, shown_at: str) -> AnyResponse:
     is at: where it is another, only what stands in a page may come, and no page."""
     url, method = f"https://{host}{target}", method_of()
     now = platform().clock.now()
-    at = desk(uow(), actor(), now)
+    at = held_now().desk(now)
     decision = at.decide(url, method)
     typed = method == "GET" and host == shown_at
     if decision.reason is Reason.NOT_CANONICAL and decision.canonical and typed:
@@ -103,7 +104,7 @@ def _shown(
         transfer.page, transfer.rule = False, helped.rule
     try:
         visit_log().room()
-        cookie = jar.header(uow(), actor(), transfer.url, platform().clock.now())
+        cookie = _cookie(transfer)
         g.uow.commit()
         return scripted.shared(_answer(transfer, transfer.fetch(cookie)), helped)
     except Exception as error:
@@ -114,6 +115,21 @@ def _shown(
 def _domain() -> Domain:
     found: Domain = current_app.extensions["dask_broker_domain"]
     return found
+
+
+def held_now() -> Held:
+    """What holds for who asks. Raises ``NotVisible`` where it is somebody who records."""
+    found: Held | None = g.get("held")
+    if found is None:
+        raise NotVisible("There is nothing here.")
+    return found
+
+
+def _cookie(transfer: Transfer) -> str | None:
+    now = platform().clock.now()
+    if transfer.page:
+        return jar.line(held_now().crumbs, transfer.path, now)
+    return jar.header(uow(), actor(), transfer.url, now)
 
 
 def visit_log() -> VisitLog:

@@ -21,6 +21,7 @@ from dask_platform.kernel.ids import new_token
 from dask_platform.kernel.messages import N_
 from dask_platform.kernel.settings import Settings
 from dask_platform.security.addresses import RoomMap
+from dask_platform.web.platform import Platform
 from dask_platform.web.sessions import actor_of, hash_token
 
 #: A redirect takes no longer. A ticket that lies in a history or a log is worth nothing.
@@ -29,6 +30,7 @@ _MOST = 100
 
 _TICKET = text("SELECT dask_broker_ticket(:session, :host, :ticket, :until)")
 _REDEEM = text("SELECT dask_broker_redeem(:ticket, :host, :token, :now)")
+_PASS = text("SELECT dask_broker_pass(:token, :host, :now, :room)")
 _RESUME = text("SELECT dask_broker_resume(:token, :host, :now)")
 
 
@@ -96,3 +98,17 @@ def in_room(actor: Actor, address: str | None, rooms: RoomMap) -> Actor:
     """The actor in the room that ``address`` lies in; in none where it lies in none."""
     place = rooms.room_at(address)
     return replace(actor, room_id=place.room_id if place else None)
+
+
+def ask(
+    platform: Platform, token: str | None, host: str, now: datetime, address: str | None
+) -> tuple[Actor, dict[str, Any]] | None:
+    """As ``resume``, in a question of its own, with all that ``dask_broker_pass`` says beside."""
+    if not token or len(token) > _MOST:
+        return None
+    place = platform.rooms.current().room_at(address)
+    room = place.room_id if place else None
+    said: dict[str, Any] | None = platform.database.ask(
+        _PASS, {"token": hash_token(token), "host": host, "now": now, "room": room}
+    )
+    return None if said is None else (replace(actor_of(said["actor"], address), room_id=room), said)

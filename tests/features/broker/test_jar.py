@@ -150,7 +150,7 @@ def test_what_a_site_says_wrongly_breaks_no_page(
 @given(st.text(max_size=80))
 def test_any_line_is_read_or_dropped(line: str) -> None:
     now = SystemClock().now()
-    found = jar._read(line, now)
+    found = jar.read(line, now)
     if found is not None:
         name, value, path, expires = found
         assert (name + value).isascii()

@@ -113,14 +113,20 @@ def standing(uow: UnitOfWork, actor: Actor) -> Standing:
     row = uow.execute(_NOW, {"room": actor.room_id}).one_or_none()
     if row is None:
         raise NotAuthenticated(N_("Log in to go on."))
+    return standing_of(row._asdict())
+
+
+def standing_of(row: dict[str, Any]) -> Standing:
+    """What ``dask_whitelist_now`` said, wherever it was asked."""
+    newest = row["newest"]
     return Standing(
-        newest=row.newest,
-        number=row.number,
-        unit=row.unit,
-        level=row.level,
-        courses=frozenset(row.courses),
-        everything_stopped=row.everything,
-        stopped=frozenset(row.stopped),
+        newest=UUID(newest) if isinstance(newest, str) else newest,
+        number=row["number"],
+        unit=row["unit"],
+        level=row["level"],
+        courses=frozenset(row["courses"]),
+        everything_stopped=row["everything"],
+        stopped=frozenset(row["stopped"]),
     )
 
 
@@ -145,12 +151,17 @@ def in_force(uow: UnitOfWork, stands: Standing) -> InForce:
     Raises ``Unavailable`` where a rule that *closes* cannot be read: without it more would be open
     than anybody approved.
     """
-    for kept in _kept:
-        if kept.newest == stands.newest:
-            return kept
+    kept = in_force_already(stands)
+    if kept is not None:
+        return kept
     made = _read(uow, stands.newest)
     _kept[:] = [made]
     return made
+
+
+def in_force_already(stands: Standing) -> InForce | None:
+    """The same where this process has read them before; None where they must be read."""
+    return next((kept for kept in _kept if kept.newest == stands.newest), None)
 
 
 def _read(uow: UnitOfWork, newest: UUID | None) -> InForce:

@@ -1,0 +1,1 @@
+DROP FUNCTION dask_broker_pass(bytea, text, timestamptz, uuid);
