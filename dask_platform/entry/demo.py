@@ -54,6 +54,8 @@ def demo() -> None:
         DASK_UPSTREAM_FIXED=",".join(f"{one}=127.0.0.1:{site_port}" for one in HOSTS),
         DASK_BIND=f"127.0.0.1:{port}",
         DASK_PUBLIC_URL=f"http://localhost:{port}",
+        # The sites are served from the same processes, and a film holds a thread.
+        DASK_THREADS=os.environ.get("DASK_THREADS", "12"),
         DASK_HEALTH_BIND=f"127.0.0.1:{_free_port()}",
         DASK_LOG_LEVEL=os.environ.get("DASK_LOG_LEVEL", "WARNING"),
     )

@@ -36,7 +36,8 @@ class BrokerSettings(BaseModel):
     site_requests_burst: int = Field(default=60, ge=10, le=1000)
     site_requests_per_second: int = Field(default=10, ge=1, le=200)
     site_texts_per_minute: int = Field(default=20, ge=1, le=600)
-    # How many threads of a process one host may hold: one that hangs must not take them all.
+    # How many threads of a process may wait for one host that does not answer: one that hangs must
+    # not take them all. (A host that answers may hold three quarters of them.)
     site_threads_per_host: int = Field(default=8, ge=1, le=64)
 
 

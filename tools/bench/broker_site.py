@@ -157,7 +157,6 @@ def _bare(stack: ExitStack, folder: Path, env: dict[str, str], platform: Platfor
         "DASK_SITE_REQUESTS_PER_SECOND": "200",
         "DASK_SITE_REQUESTS_BURST": "1000",
         "DASK_SITE_REQUESTS_AT_ONCE": "64",
-        "DASK_SITE_THREADS_PER_HOST": "64",
     }
     facts = _begin(stack, Direct, folder / "direct", env=env | more)
     port = facts["port"]

@@ -156,7 +156,12 @@ class Files:
         if shape is Shape.STYLE:
             data = transfer.whole(answer, Shape.STYLE)
             made = rendering.style(
-                data, kind.charset, transfer.url, transfer.at, transfer.sent.shown_at
+                data,
+                kind.charset,
+                transfer.url,
+                transfer.at,
+                transfer.sent.shown_at,
+                transfer.actor.person_id,
             ).encode()
             transfer.note(status=answer.status, size=len(made))
             given = {"Content-Type": "text/css; charset=utf-8", "Content-Length": str(len(made))}

@@ -17,7 +17,7 @@ from typing import Final
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - a word of the grammar
 # Possessive, so that no header makes it try again.
 _DIRECTIVE: Final = re.compile(
-    rf'[ \t]*+(?:({_TOKEN})(?:=({_TOKEN}|"(?:[^"\\]|\\.)*+"))?)?[ \t]*+(?:,|$)'
+    rf'[ \t]*+(?:({_TOKEN})(?:=({_TOKEN}|"(?:[^"\\]|\\.)*+"))?)?[ \t]*+(?:,|\Z)'
 )
 _SECONDS: Final = re.compile(r"[0-9]{1,10}")
 _FORBIDS: Final = frozenset({"no-store", "private"})

@@ -3,7 +3,8 @@
 Three things are counted, in this process alone: the requests of a person that are under way, how
 fast they come (a bucket that fills evenly), and the threads that one host holds. The first two keep
 one student from being a flood, and from telling something by the rhythm of requests any faster than
-that. The third keeps one host that hangs from taking every thread of the process.
+that. The third keeps one host that hangs from taking every thread of the process; a host that
+answers may serve a whole class at once.
 
 Each process allows its share of the rate, so that all of them together allow the whole. Free text
 has a lower limit, which holds over all processes because it is counted in the log itself: see
@@ -17,7 +18,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,6 +28,10 @@ from dask_platform.kernel.settings import Settings
 #: A picture waits this long for its turn, in seconds, and so many of one person wait at a time.
 PATIENCE: Final = 2.0
 MOST_WAITING: Final = 3
+#: What one browser asks for at once.
+ONE_BROWSER: Final = 6
+#: From when on, in seconds, a host that has not answered counts as one that hangs.
+SLOW: Final = 3.0
 #: Buckets that are kept before those of people who have gone are thrown away.
 MOST_BUCKETS: Final = 5_000
 _STEP: Final = 0.05
@@ -51,13 +55,15 @@ class Refused(Exception):
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What is allowed in one process. ``burst`` requests at once and ``per_second`` after them,
-    ``at_once`` under way, ``texts`` with free text a minute; ``per_host`` threads for a host."""
+    ``at_once`` under way, ``texts`` with free text a minute. ``per_host`` threads may wait for a
+    host that does not answer, and ``host_most`` serve one in all."""
 
     at_once: int
     burst: float
     per_second: float
     texts: float
     per_host: int
+    host_most: int
 
     @classmethod
     def of(cls, settings: Settings) -> Allowance:
@@ -68,6 +74,7 @@ class Allowance:
             per_second=max(settings.site_requests_per_second / settings.workers, 1),
             texts=settings.site_texts_per_minute,
             per_host=settings.site_threads_per_host,
+            host_most=max(settings.threads * 3 // 4, min(settings.threads, ONE_BROWSER)),
         )
 
 
@@ -97,15 +104,25 @@ class Bucket:
 
 
 class Lease:
-    """A request under way. ``close`` when its last byte has been sent; again does no harm."""
+    """A request under way since ``begun``. ``answers`` once the host sends a file; ``close`` when
+    its last byte has been sent on; again does no harm."""
 
-    def __init__(self, ended: Callable[[], None]) -> None:
-        self._ended: Callable[[], None] | None = ended
+    def __init__(self, begun: float, ended: Callable[[Lease], None]) -> None:
+        self._begun = begun
+        self._answered = False
+        self._ended: Callable[[Lease], None] | None = ended
+
+    def answers(self) -> None:
+        self._answered = True
+
+    def hangs(self, now: float) -> bool:
+        """Whether the host has let it wait for long."""
+        return not self._answered and now - self._begun >= SLOW
 
     def close(self) -> None:
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended()
+            ended(self)
 
 
 @dataclass(slots=True)
@@ -122,7 +139,7 @@ class Limits:
 
     allowance: Allowance
     _people: dict[UUID, _Person] = field(default_factory=dict)
-    _hosts: Counter[str] = field(default_factory=Counter)
+    _hosts: dict[str, set[Lease]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def enter(self, person_id: UUID, host: str, now: float, *, typed: bool = False) -> Lease:
@@ -134,8 +151,9 @@ class Limits:
             if typed:
                 person.texts.take()
             person.under_way += 1
-            self._hosts[host] += 1
-        return Lease(lambda: self._leave(person, host))
+            lease = Lease(now, lambda one: self._leave(person, host, one))
+            self._hosts.setdefault(host, set()).add(lease)
+        return lease
 
     def admit(
         self,
@@ -174,11 +192,12 @@ class Limits:
     def under_way(self) -> int:
         """How many requests are under way in this process."""
         with self._lock:
-            return sum(self._hosts.values())
+            return sum(len(one) for one in self._hosts.values())
 
     def _judge(self, person: _Person, host: str, now: float, typed: bool) -> None:
         allowed = self.allowance
-        if self._hosts[host] >= allowed.per_host:
+        held = self._hosts.get(host, set())
+        if len(held) >= allowed.host_most or sum(o.hangs(now) for o in held) >= allowed.per_host:
             raise Refused("busy", 5)
         if typed and (wait := person.texts.wait(now)):
             raise Refused("texts", wait)
@@ -195,10 +214,10 @@ class Limits:
             person.waiting += 1
             return True
 
-    def _leave(self, person: _Person, host: str) -> None:
+    def _leave(self, person: _Person, host: str, lease: Lease) -> None:
         with self._lock:
             person.under_way -= 1
-            self._hosts[host] -= 1
+            self._hosts[host].discard(lease)
             if not self._hosts[host]:
                 del self._hosts[host]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from functools import lru_cache
+from uuid import UUID
 
 from flask import render_template
 from flask_babel import gettext as _
@@ -12,7 +11,7 @@ from flask_babel import gettext as _
 from dask_platform.features.broker import frozen
 from dask_platform.features.broker.addresses import OWN, ask_address, go, target_of, via
 from dask_platform.features.broker.deciding import Desk
-from dask_platform.features.broker.renderings import Renderings
+from dask_platform.features.broker.renderings import Renderings, Sheets
 from dask_platform.features.broker.sending import hidden
 from dask_platform.features.whitelists.rules import Form, Rule
 from dask_platform.kernel.errors import Invalid
@@ -34,6 +33,7 @@ from dask_platform.web.context import actor, platform
 #: How many cleaned style sheets a process keeps. They are the same for everybody who may see them.
 SHEETS_KEPT = 256
 _renderings = Renderings()
+_sheets = Sheets(SHEETS_KEPT)
 
 
 def page(
@@ -47,7 +47,8 @@ def page(
         place = placing(at, host)
         return render(data, charset=charset, base=url, place=place, ask=asking(), policy=policy)
 
-    made = _renderings.of(data, charset, url, host, school, at, policy, make)
+    who = actor().person_id
+    made = _renderings.of(data, charset, url, host, school, at, policy, who, make)
     nonce = secrets.token_urlsafe(16)
     words = rule.title
     html = render_template(
@@ -70,32 +71,14 @@ def page(
     return html, nonce
 
 
-def style(data: bytes, charset: str | None, url: str, at: Desk, host: str) -> str:
-    """A style sheet, cleaned; once for the same bytes under the same rules."""
-    text, _encoding = decode(data, charset)
-    place = placing(at, host)
-    asked: dict[tuple[str, Kind], str | None] = {}
+def style(data: bytes, charset: str | None, url: str, at: Desk, host: str, who: UUID) -> str:
+    """A style sheet, cleaned for ``who``; once for the same bytes under the same rules."""
 
-    def noted(other: str, kind: Kind) -> str | None:
-        asked[other, kind] = place(other, kind)
-        return asked[other, kind]
+    def make(place: Place) -> str:
+        text, _encoding = decode(data, charset)
+        return clean_css(text, base=url, place=place)
 
-    key = (hashlib.sha256(data).digest(), url, host)
-    kept = _sheets(key)
-    if kept and all(place(other, kind) == was for (other, kind), was in kept[0][1].items()):
-        return kept[0][0]
-    made = clean_css(text, base=url, place=noted)
-    kept[:] = [(made, asked)]
-    return made
-
-
-@lru_cache(maxsize=SHEETS_KEPT)
-def _sheets(
-    _key: tuple[bytes, str, str],
-) -> list[tuple[str, dict[tuple[str, Kind], str | None]]]:
-    """Where a cleaned sheet is kept, with what was answered about its addresses: a sheet made for
-    somebody who may see more is not shown to somebody who may see less."""
-    return []
+    return _sheets.of(data, url, host, at, placing(at, host), who, make)
 
 
 def placing(at: Desk, host: str) -> Place:

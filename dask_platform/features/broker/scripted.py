@@ -12,11 +12,10 @@ there is ``entering``'s part.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 import webencodings
 from flask import render_template
@@ -29,6 +28,7 @@ from dask_platform.features.broker.addresses import OWN, Domain, go, is_own, tar
 from dask_platform.features.broker.deciding import Desk
 from dask_platform.features.broker.entering import of_site, rules_of, tag_of
 from dask_platform.features.broker.fetching import Kind as Mime
+from dask_platform.features.broker.renderings import Sheets
 from dask_platform.features.broker.transfer import Sent
 from dask_platform.features.whitelists.engine import Decision, Engine
 from dask_platform.features.whitelists.rules import Profile, Rule
@@ -65,6 +65,7 @@ _SAVED: Final = frozenset({"application/pdf", "text/plain", "text/csv"})
 _NEVER_HERE: Final = ("worker-src", "child-src", "frame-src", "fenced-frame-src", "object-src")
 _WORKERS: Final = frozenset({"serviceworker", "sharedworker", "webtransport", "worker"})
 _SHEETS_KEPT: Final = 128
+_sheets = Sheets(_SHEETS_KEPT)
 
 
 # -- requests -----------------------------------------------------------------------------------
@@ -209,33 +210,16 @@ def page(
     return made.html, headers
 
 
-def style(data: bytes, charset: str | None, url: str, at: Desk, host: str) -> str:
+def style(data: bytes, charset: str | None, url: str, at: Desk, host: str, who: UUID) -> str:
     """A style sheet with its addresses mapped, for pages at ``host``; once for the same bytes and
     answers. Fonts are asked for without a cookie, but for those of the page's own label: so all of
     it goes by ``via``."""
-    key = (hashlib.sha256(data).digest(), url, host)
-    place = placing(at, host, frozenset(), None)
-    kept = _sheets(key)
-    if kept and all(place(other, kind) == was for (other, kind), was in kept[0][1].items()):
-        return kept[0][0]
-    asked: dict[tuple[str, Kind], str | None] = {}
 
-    def noted(other: str, kind: Kind) -> str | None:
-        asked[other, kind] = place(other, kind)
-        return asked[other, kind]
+    def make(place: Place) -> str:
+        text, _encoding = decode(data, charset)
+        return map_css(text, base=url, place=place)
 
-    text, _encoding = decode(data, charset)
-    made = map_css(text, base=url, place=noted)
-    kept[:] = [(made, asked)]
-    return made
-
-
-@lru_cache(maxsize=_SHEETS_KEPT)
-def _sheets(
-    _key: tuple[bytes, str, str],
-) -> list[tuple[str, dict[tuple[str, Kind], str | None]]]:
-    """As ``rendering._sheets``: with what was answered about its addresses."""
-    return []
+    return _sheets.of(data, url, host, at, placing(at, host, frozenset(), None), who, make)
 
 
 def placing(at: Desk, host: str, helpers: frozenset[str], domain: Domain | None) -> Place:

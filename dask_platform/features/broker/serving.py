@@ -211,7 +211,10 @@ def _page(transfer: Transfer, found: Found) -> Response:
 def _style(transfer: Transfer, found: Found) -> Response:
     data = transfer.whole(found.answer, Shape.STYLE)
     style = scripted.style if transfer.rule.profile is Profile.SCRIPTED else rendering.style
-    made = style(data, found.kind.charset, transfer.url, transfer.at, transfer.sent.shown_at)
+    made = style(
+        data, found.kind.charset, transfer.url, transfer.at, transfer.sent.shown_at,
+        transfer.actor.person_id,
+    )  # fmt: skip
     transfer.note(status=found.answer.status, size=len(made))
     kept = headers.KEPT if transfer.sent.form is None else None
     return Response(made, headers=kept, mimetype="text/css")

@@ -132,6 +132,8 @@ class Transfer:
             answer.close()
             self.note(status=403, reason="type")
             return Failed("type", 403)
+        if self._lease is not None and shape in (Shape.INLINE, Shape.FILE):
+            self._lease.answers()
         return Found(answer, kind, shape)
 
     def whole(self, answer: UpstreamResponse, shape: Shape) -> bytes:

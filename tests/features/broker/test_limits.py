@@ -18,7 +18,7 @@ HOST = "leksikon.no"
 
 
 def small(**said: float) -> Limits:
-    plain = {"at_once": 4, "burst": 10, "per_second": 2, "texts": 3, "per_host": 6}
+    plain = {"at_once": 4, "burst": 10, "per_second": 2, "texts": 3, "per_host": 6, "host_most": 9}
     return Limits(Allowance(**{**plain, **said}))  # type: ignore[arg-type]
 
 
@@ -112,10 +112,21 @@ def test_free_text_has_a_lower_limit_and_leaves_the_rest_alone() -> None:
 def test_one_host_that_hangs_holds_its_share_and_no_more() -> None:
     at = small()
     hanging = [at.enter(uuid4(), HOST, 0) for _ in range(6)]
-    assert refusal(at, ANNA, HOST, 0) == "busy"
-    at.enter(ANNA, "snl.no", 0)
+    at.enter(BO, HOST, limits.SLOW - 0.1).close()
+    assert refusal(at, ANNA, HOST, limits.SLOW) == "busy"
+    at.enter(ANNA, "snl.no", limits.SLOW)
     hanging[0].close()
-    at.enter(ANNA, HOST, 0)
+    at.enter(ANNA, HOST, limits.SLOW)
+
+
+def test_a_host_that_answers_serves_a_whole_class() -> None:
+    """Films go on for long: they hold threads, but nobody waits for the host."""
+    at = small()
+    for _ in range(8):
+        at.enter(uuid4(), HOST, 0).answers()
+    at.enter(ANNA, HOST, 100)
+    assert refusal(at, BO, HOST, 100) == "busy", "some threads are left for other hosts"
+    at.enter(BO, "snl.no", 100)
 
 
 def test_what_was_refused_counts_for_nothing() -> None:
@@ -145,7 +156,7 @@ def test_nobody_waits_long_nor_for_a_host_that_is_busy() -> None:
     assert 100 + limits.PATIENCE - 0.2 <= clock.now <= 100 + limits.PATIENCE
     before = clock.now
     for _ in range(2):
-        at.enter(uuid4(), HOST, clock())
+        at.enter(uuid4(), HOST, clock() - limits.SLOW)
     with pytest.raises(Refused, match="busy"):
         at.admit(BO, HOST, clock=clock, sleep=clock.sleep)
     assert clock.now == before

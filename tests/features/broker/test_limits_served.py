@@ -36,7 +36,14 @@ def client(outside: Outside) -> FlaskClient:
 
 
 def allow(outside: Outside, **said: float) -> Limits:
-    plain = {"at_once": 4, "burst": 1000, "per_second": 0.01, "texts": 20, "per_host": 8}
+    plain = {
+        "at_once": 4,
+        "burst": 1000,
+        "per_second": 0.01,
+        "texts": 20,
+        "per_host": 8,
+        "host_most": 9,
+    }
     kept: Limits = outside.broker.extensions["dask_broker_limits"]
     kept.allowance = Allowance(**{**plain, **said})  # type: ignore[arg-type]
     kept._people.clear()
@@ -72,7 +79,7 @@ def test_a_picture_that_was_too_much_comes_later(outside: Outside, client: Flask
 
 
 def test_a_busy_host_leaves_the_others_alone(outside: Outside, client: FlaskClient) -> None:
-    held = allow(outside, per_host=1)
+    held = allow(outside, host_most=1)
     film = again(outside, client, headers=PICTURE, buffered=False)
     answer = again(outside, outside.visitor("bo"))
     assert (answer.status_code, title(answer.text)) == (503, "Nettstedet er tregt")
@@ -122,7 +129,7 @@ ENDS: dict[str, Callable[[Outside, FlaskClient], object]] = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_however_it_ends_it_has_ended(outside: Outside, client: FlaskClient, end: str) -> None:
-    held = allow(outside, at_once=1, per_host=1)
+    held = allow(outside, at_once=1, host_most=1)
     for _ in range(3):
         ENDS[end](outside, client)
         assert held.under_way() == 0
