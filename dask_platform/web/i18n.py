@@ -57,6 +57,7 @@ def install(app: Flask) -> None:
     app.add_template_filter(oslo_datetime)
     app.add_template_filter(oslo_date)
     app.add_template_filter(oslo_stamp)
+    app.add_template_filter(oslo_clock)
     app.add_template_filter(plain_day)
     app.add_template_filter(filesize)
 
@@ -87,6 +88,11 @@ def oslo_date(at: datetime | None) -> str:
 def oslo_stamp(at: datetime | None) -> str:
     """«22.11.2026 10.42.07», for lists."""
     return to_oslo(at).strftime("%d.%m.%Y %H.%M.%S") if at else ""
+
+
+def oslo_clock(at: datetime | None) -> str:
+    """«18.14», for a time that is today's."""
+    return to_oslo(at).strftime("%H:%M" if locale_code() == "en" else "%H.%M") if at else ""
 
 
 def plain_day(day: date) -> str:

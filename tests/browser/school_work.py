@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -23,6 +25,7 @@ from dask_platform.features.handins import marking, service
 from dask_platform.features.handins.marking import Given
 from dask_platform.features.identity.service import second_factor
 from dask_platform.features.whitelists.service import requests
+from tests.copies import PNG, File, make_zim, page
 from tests.features.handins.desk import Desk, pdf
 from tests.features.whitelists.office import Office, elsewhere, good
 from tests.world import World
@@ -48,6 +51,7 @@ def fill(world: World) -> None:
     _handed_in(world)
     _second_factor(world)
     _whitelists(world)
+    _copy(world)
     # Sessions begin after this: what happened so far lies in a week that is over.
     world.clock.move(timedelta(days=8))
 
@@ -146,6 +150,20 @@ def _whitelists(world: World) -> None:
         )
     office.wish("anna", "https://leksikon.no/en/ganske/lang/adresse/med/mange/deler?side=12345678")
     office.wish("tora", class_id=world.id("class nord"), wanted_until=today + timedelta(days=60))
+
+
+def _copy(world: World) -> None:
+    """A copy of a site that no rule shows yet."""
+    files = (
+        page("Start", "Verktøy", '<p>Om <a href="Hammer">hammer</a></p><img src="h.png" alt="H">'),
+        page("Hammer", "Hammer", "<p>Slår spiker.</p>"),
+        File("h.png", PNG, "image/png"),
+    )
+    with TemporaryDirectory() as folder:
+        zim = make_zim(Path(folder) / "verktoy.zim", files, main="Start")
+        added = {"file": (BytesIO(zim.read_bytes()), zim.name)}
+        answer = world.client("sigrid").post_form("/whitelists/copies/add", added)
+    assert answer.status_code == 303, answer.text
 
 
 def _second_factor(world: World) -> None:

@@ -42,6 +42,7 @@ NOT_BY_LINK = {
     "recorder.draft": "for who has recorded a site: see tests/browser/test_recorder.py",
     "recorder.open_site": "leads out of the school: see tests/browser/test_recorder.py",
     "recorder.recording": "for who has recorded a site: see tests/browser/test_recorder.py",
+    "whitelists.picture_of_copy": "a picture, and no page",
     "resources.open_site": "leads out of the school: see tests/browser/test_broker.py",
 }
 

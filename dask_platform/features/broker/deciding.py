@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dask_platform.db.unit_of_work import UnitOfWork
@@ -110,9 +110,9 @@ class Watch:
     """Asked in the middle of a transfer: has anything ended that it needs?
 
     A stop, the hours, the rule, the placement, the supervision, the session: all of it is decided
-    again, in a transaction of its own, a few times a second, first when the decision that began
-    the transfer has grown that old. Where the database does not answer,
-    the transfer ends.
+    again, in a transaction of its own, a few times a second, first when what the transfer was begun
+    on is that old (``_next``, on the monotonic clock). Where the database does not answer, the
+    transfer ends.
     """
 
     platform: Platform
@@ -121,7 +121,7 @@ class Watch:
     address: str | None
     url: str
     method: str
-    _next: float = field(default_factory=lambda: time.monotonic() + ASK_AGAIN)
+    _next: float = 0.0
     _over: bool = False
 
     def stopped(self) -> bool:

@@ -127,7 +127,14 @@ class Files:
         now = self._platform.clock.now()
         desk = held.desk(now)
         transfer = Transfer(
-            self._platform, held.actor, desk, decision, sent, self._log.add, self._limits
+            self._platform,
+            held.actor,
+            desk,
+            decision,
+            sent,
+            self._log.add,
+            self._limits,
+            held.until,
         )
         try:
             self._log.room()

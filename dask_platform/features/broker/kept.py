@@ -32,7 +32,8 @@ ORPHAN_AGE: Final = timedelta(hours=1)
 # Asked for each file of a page: who asks and what, in one round trip.
 _FIND: Final = text(
     "WITH me AS MATERIALIZED (SELECT set_config('dask.actor', :person, true))"
-    " SELECT row_to_json(k) FROM me, LATERAL dask_kept_answer(:key) k"
+    " SELECT row_to_json(k) FROM me, LATERAL"
+    " dask_kept_answer(CASE WHEN me.set_config IS NOT NULL THEN CAST(:key AS bytea) END) k"
 )
 _KEEP: Final = text(
     "SELECT dask_keep_answer(:key, :file, CAST(:headers AS jsonb), :size, :sha256, :etag, :now,"

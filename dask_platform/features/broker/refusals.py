@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from dask_platform.features.broker.addresses import ask_address
 from dask_platform.features.whitelists.engine import Reason
+from dask_platform.features.whitelists.words import REASONS
 from dask_platform.web.context import platform
 
 
@@ -110,3 +111,25 @@ def words_for(reason: str) -> tuple[str, str]:
     }
     default = (_("That did not work"), _("The address cannot be used."))
     return words.get(reason, default)
+
+
+def in_short(reason: str) -> str:
+    """Why something was refused, in a few words for those who read the log."""
+    own: dict[str, str] = {
+        "form": _("something in the form that may not be sent"),
+        "form_file": _("a file in a form"),
+        "form_token": _("a form that was not opened first"),
+        "rate": _("many pages at once"),
+        "texts": _("free text too often"),
+        "busy": _("too many waited for the site"),
+        "type": _("a kind of file that is not shown"),
+        "uncopied": _("not in the copy"),
+        "frozen": _("no copy yet"),
+        "session": _("not opened from the school"),
+        "missing": _("the site has no such page"),
+        "upstream": _("the site did not answer"),
+        "fault": _("a fault of ours"),
+    }
+    if reason in set(Reason):
+        return str(REASONS[Reason(reason)])
+    return own.get(reason, str(_("cannot be used")))

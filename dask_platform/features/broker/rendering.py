@@ -115,8 +115,13 @@ def asking() -> Ask:
 
 
 def forms_of(rule: Rule) -> tuple[AllowedForm, ...]:
-    """The forms that may be sent. One with POST carries a word of ours (see ``forms``)."""
-    return tuple(_form(f"https://{rule.host}{form.path}", form, rule) for form in rule.forms)
+    """The forms that may be sent. One with POST carries a word of ours (see ``forms``), and is sent
+    while somebody watches or not at all."""
+    return tuple(
+        _form(f"https://{rule.host}{form.path}", form, rule)
+        for form in rule.forms
+        if form.method == "GET" or rule.supervised
+    )
 
 
 def _form(url: str, form: Form, rule: Rule) -> AllowedForm:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from urllib.parse import urlencode
 
 from flask import Response, current_app, g, make_response, render_template, request
 
@@ -24,7 +25,8 @@ def search(host: str) -> Response:
     Refused where none is. What was written stands in the log, marked as free text.
     """
     words = frozen.words_of(request.args.get("q", ""))
-    url = f"https://{host}{serving.raw_target()}"
+    # Nothing beside the words: the log keeps the beginning of a long address.
+    url = f"https://{host}{SEARCH}" + (f"?{urlencode({'q': words})}" if words else "")
     now = platform().clock.now()
     at = serving.held_now().desk(now)
     open_rules = [one for one in frozen.searched(at, host) if frozen.searchable(platform(), one)]

@@ -22,8 +22,8 @@ def take_in() -> None:
         g.form_body = request.get_data(cache=False, parse_form_data=False)
     except RequestEntityTooLarge:
         g.form_body = None
-    except OSError:
-        # How gunicorn tells of chunks that cannot be read, and of a browser that has gone.
+    except Exception:
+        # The browser has gone, or its chunks cannot be read. Each server has its own name for it.
         raise BadRequest("The form broke off in the middle.") from None
 
 
@@ -37,7 +37,8 @@ def hidden(url: str) -> tuple[str, str]:
 def received(rule: Rule, address: WebAddress) -> Filled:
     """What was sent to ``address``, as it may go out under ``rule``. Raises ``FormRefused``."""
     form = forms.form_at(rule, address)
-    if form is None:
+    if form is None or not rule.supervised:
+        # A scripted rule may list one and not be watched: nothing is sent then.
         raise FormRefused(str(Reason.METHOD))
     scheme = urlsplit(platform().settings.resources_url or "").scheme
     said = (request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"))

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, cast
 
 import ada_url
 
-from dask_platform.features.broker import caching, fetching, frozen, headers, jar, visits
+from dask_platform.features.broker import caching, deciding, fetching, frozen, headers, jar, visits
 from dask_platform.features.broker.deciding import Desk, Watch
 from dask_platform.features.broker.fetching import Kind, Shape
 from dask_platform.features.broker.forms import Filled
@@ -79,7 +79,7 @@ class Transfer:
 
     def __init__(
         self, platform: Platform, actor: Actor, at: Desk, decision: Decision, sent: Sent,
-        write: Callable[[Actor, Visit], None], limits: Limits,
+        write: Callable[[Actor, Visit], None], limits: Limits, fresh_until: float | None = None,
     ) -> None:  # fmt: skip
         assert decision.address is not None  # noqa: S101 - what is allowed has been read
         self.platform, self.actor, self.at, self.sent = platform, actor, at, sent
@@ -89,6 +89,8 @@ class Transfer:
         self.noted = False
         self._write = write
         self._limits = limits
+        #: On the monotonic clock: until when what it was decided on need not be asked for again.
+        self._fresh_until = fresh_until or time.monotonic() + deciding.ASK_AGAIN
         self._lease: Lease | None = None
         self._begun = time.perf_counter()
         self._visit = Visit(
@@ -194,7 +196,10 @@ class Transfer:
 
     def _ask(self, cookie: str | None) -> UpstreamResponse:
         sent = self.sent
-        watch = Watch(self.platform, sent.token, sent.shown_at, sent.address, self.url, sent.method)
+        watch = Watch(
+            self.platform, sent.token, sent.shown_at, sent.address, self.url, sent.method,
+            self._fresh_until,
+        )  # fmt: skip
         method = cast(Literal["GET", "HEAD", "POST"], sent.method)
         if frozen.is_frozen(self.rule):
             return frozen.fetch(

@@ -15,11 +15,11 @@ from dask_platform.features.audit.kinds import EventKind
 from dask_platform.features.broker import review, supervision, tickets
 from dask_platform.features.broker.addresses import Domain, target_of
 from dask_platform.features.broker.deciding import Desk, desk
-from dask_platform.features.broker.refusals import words_for
+from dask_platform.features.broker.refusals import in_short
 from dask_platform.features.whitelists.engine import Reason
 from dask_platform.features.whitelists.rules import Effect, Rule
 from dask_platform.kernel.clock import from_oslo, to_oslo
-from dask_platform.kernel.errors import Invalid, NotVisible
+from dask_platform.kernel.errors import Conflict, Invalid, NotVisible
 from dask_platform.kernel.messages import N_
 from dask_platform.security.permissions import Permission
 from dask_platform.web import navigation
@@ -104,8 +104,13 @@ def open_for_room() -> Response:
     rule = _found(desk(uow(), actor(), now), request.form.get("rule", ""))
     if not rule.supervised:
         raise NotVisible()
-    supervision.open_for_room(uow(), actor(), rule.id, _uuid(request.form.get("room")), now)
-    flash(_("The site is open for the room. It closes when you close it or log out."), "success")
+    try:
+        supervision.open_for_room(uow(), actor(), rule.id, _uuid(request.form.get("room")), now)
+    except Conflict as error:  # somebody was quicker; the page shows who watches where
+        flash(_(error.message, **error.params), "warning")
+    else:
+        said = _("The site is open for the room. It closes when you close it or log out.")
+        flash(said, "success")
     return redirect(url_for("resources.supervised"), 303)
 
 
@@ -134,7 +139,7 @@ def visits() -> str:
         visits=found[: review.PAGE_SIZE],
         older=found[review.PAGE_SIZE - 1].id if older else None,
         wanted=wanted,
-        words_for=words_for,
+        in_short=in_short,
         first=to_oslo(wanted.first).date(),
         last=(to_oslo(wanted.last) - timedelta(days=1)).date(),
         arguments={key: value for key, value in request.args.items() if key in _ASKED},

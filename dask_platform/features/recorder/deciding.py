@@ -1,8 +1,9 @@
 """What a recording may reach: any site, but for what somebody has closed.
 
 The whitelist is not asked what it opens. What keeps something closed holds here as well: a stop of
-everything or of the unit, each rule that denies (for whomever it does), and the platform's own
-names. Private addresses are never connected to: that is the upstream adapter's, for every request.
+everything, of the unit, or of a rule (for all of its host), each rule that denies (for whomever it
+does), and the platform's own names. Private addresses are never connected to: that is the upstream
+adapter's, for every request.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dask_platform.db.unit_of_work import UnitOfWork
 from dask_platform.features.whitelists import queries as whitelists
 from dask_platform.features.whitelists.engine import Asked, Decision, Engine, Reason
 from dask_platform.features.whitelists.queries import InForce
-from dask_platform.features.whitelists.rules import Effect, Scope
+from dask_platform.features.whitelists.rules import Effect, Rule, Scope
 from dask_platform.kernel.actor import Actor
 from dask_platform.kernel.settings import Settings
 from dask_platform.security.weburl import parse
@@ -31,6 +32,7 @@ class Ground:
     denying: Engine
     asked: Asked
     own: tuple[str, ...]
+    stopped: tuple[Rule, ...]
 
     def decide(self, url: str, method: str = "GET") -> Decision:
         """Whether the recording may fetch ``url``. Never raises for any text."""
@@ -39,11 +41,14 @@ class Ground:
         if said.reason is not Reason.NOT_LISTED or said.canonical is None:
             return said
         address = parse(said.canonical)
-        if any(address.host == one or address.host.endswith(f".{one}") for one in self.own):
+        if any(_at_or_below(address.host, one) for one in self.own):
             return Decision(False, Reason.DENIED, None, address.text)
         if method not in METHODS:
             return Decision(False, Reason.METHOD, None, address.text)
-        if self.asked.everything_stopped:
+        if self.asked.everything_stopped or any(
+            address.host == one.host or (one.subdomains and _at_or_below(address.host, one.host))
+            for one in self.stopped
+        ):
             return Decision(False, Reason.STOPPED, None, address.text)
         return Decision(True, Reason.ALLOWED, None, address.text, address)
 
@@ -52,11 +57,17 @@ def ground(uow: UnitOfWork, actor: Actor, settings: Settings, now: datetime) -> 
     """What holds for the officer in this transaction. Raises ``Unavailable`` where a rule that
     closes cannot be read."""
     stands = whitelists.standing(uow, actor)
+    rules = whitelists.in_force(uow, stands)
     return Ground(
-        _denying(whitelists.in_force(uow, stands)),
+        _denying(rules),
         Asked(now, everything_stopped=stands.everything_stopped),
         own_names(settings),
+        tuple(one.rule for rule_id, one in rules.rules.items() if rule_id in stands.stopped),
     )
+
+
+def _at_or_below(host: str, name: str) -> bool:
+    return host == name or host.endswith(f".{name}")
 
 
 def own_names(settings: Settings) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from dask_platform.features.identity.queries import unit_names
@@ -26,15 +25,11 @@ from dask_platform.kernel.clock import to_oslo
 from dask_platform.kernel.errors import Invalid, NotAllowed, NotVisible
 from dask_platform.kernel.messages import N_
 from dask_platform.security.permissions import Permission
-from dask_platform.web import navigation
 from dask_platform.web.access import requires
 from dask_platform.web.context import actor, platform, uow
 from dask_platform.web.errors import status_of
 
 recorder = Blueprint("recorder", __name__, template_folder="templates")
-navigation.add(
-    navigation.Entry(61, _l("Record a site"), "recorder.recordings", Permission.SITES_RECORD)
-)
 NOT_SET_UP = N_("Sites cannot be opened here yet. The operator has to set it up.")
 _A_YEAR = timedelta(days=365)
 FormAnswer = str | tuple[str, int] | Response

@@ -302,10 +302,6 @@ class Rule(Part):
                 ),
                 most=MOST_LABELS,
             )
-        if (
-            self.profile is not Profile.SCRIPTED
-            and any(one.method == "POST" for one in self.forms)
-            and not self.supervised
-        ):
+        if any(one.method == "POST" for one in self.forms) and not self.supervised:
             raise Fault(N_("A form that is sent with POST needs a supervised rule."))
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import yaml
 from flask_babel import gettext as _
@@ -110,12 +110,27 @@ def hours_of(rule: Rule) -> list[str]:
     return [
         _(
             "%(days)s from %(start)s to %(end)s",
-            days=", ".join(str(DAYS[day]) for day in one.days),
+            days=_days(one.days),
             start=one.opens.replace(":", "."),
             end=one.closes.replace(":", "."),
         )
         for one in rule.hours
     ]
+
+
+def _days(days: Sequence[str]) -> str:
+    """The days in words: three or more in a row as from–to, others one by one."""
+    week = list(DAYS)
+    runs: list[list[str]] = []
+    for day in sorted(days, key=week.index):
+        if runs and week.index(day) == week.index(runs[-1][-1]) + 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ", ".join(
+        f"{DAYS[run[0]]}–{DAYS[run[-1]]}" if len(run) > 2 else ", ".join(str(DAYS[d]) for d in run)
+        for run in runs
+    )
 
 
 def audience(rule: Rule) -> str:

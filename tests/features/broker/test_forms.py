@@ -336,7 +336,7 @@ def test_security_of_the_unit_reads_what_was_sent(outside: Outside, client: Flas
     send(outside, client, refused)
     outside.visits()  # the lines are written
     page = unescape(outside.world.client("sigrid").get("/visits").text)
-    assert "Fri tekst som ble sendt ut" in page
+    assert "Fri tekst som ble skrevet" in page
     assert page.count("En <b>bre</b>") == 2, "in what stands out, and in its line"
     assert "x" * 61 not in page, "what was not sent is nobody's to read"
     assert "bre</b>" not in outside.world.client("sverre").get("/visits").text

@@ -48,6 +48,12 @@ def moved(to: str, status: int = 302) -> Page:
     return Page(b"", status, {"location": to, "content-type": "text/html"})
 
 
+def test_a_page_of_a_site_stands_on_white(outside: Outside, client: FlaskClient) -> None:
+    """Its dark text must not stand on the dark ground that a reader may have chosen for ours."""
+    assert 'data-color-scheme="light"' in outside.get(client, "/norge").text
+    assert 'data-color-scheme="auto"' in outside.get(client, "/norge?q=hei").text
+
+
 # -- redirects ----------------------------------------------------------------------------------
 
 
@@ -210,9 +216,10 @@ def test_a_player_asks_for_a_part(outside: Outside, client: FlaskClient) -> None
     assert (answer.status_code, answer.data) == (206, bytes(range(10, 20)))
     assert answer.headers["Content-Range"] == "bytes 10-19/100"
     answer = outside.get(client, "/a.mp4", headers={"Range": "bytes=500-"})
-    assert answer.status_code == 416
+    assert (answer.status_code, answer.data) == (416, b"")
     for odd in ("bytes=0-1,5-6", "bytes=-5", "bytes=5-1", "lines=1-2", "bytes= 0-1", "x" * 999):
-        assert outside.get(client, "/a.mp4", headers={"Range": odd}).status_code == 200
+        whole = outside.get(client, "/a.mp4", headers={"Range": odd})
+        assert (whole.status_code, len(whole.data)) == (200, 100)
         assert outside.upstream.requests[-1].span is None
 
 

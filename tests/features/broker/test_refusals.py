@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from dask_platform.features.broker.refusals import Refusal, refusal_page
+from dask_platform.features.broker.refusals import Refusal, in_short, refusal_page
 from dask_platform.features.whitelists.engine import Reason
 from dask_platform.features.whitelists.service import stops
 from tests.features.broker.conftest import HERE, SITE, Outside, title
@@ -86,6 +86,17 @@ def test_each_reason_is_said(outside: Outside, client: FlaskClient, reason: Reas
     assert visit["url"] == f"{SITE}{path}"[:2000]
     assert visit["person_id"] == outside.world.id("anna")
     assert visit["unit_id"] == outside.world.id("nord")
+
+
+def test_who_reads_the_log_is_told_in_short(outside: Outside, client: FlaskClient) -> None:
+    outside.open(rule(closed=["/norge"]))
+    outside.get(client, "/norge")
+    outside.visits()  # the line is written
+    page = outside.world.client("sigrid").get("/visits").text
+    assert page.count("denne delen av nettstedet holdes stengt") == 2, "in the week, and its line"
+    with outside.world.app.test_request_context():
+        said = {reason: in_short(reason) for reason in (*Reason, "form", "uncopied", "upstream")}
+    assert len(set(said.values())) == len(said), "no two reasons read the same"
 
 
 def test_a_site_that_is_not_listed_any_more(outside: Outside, client: FlaskClient) -> None:

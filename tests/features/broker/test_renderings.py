@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,6 +17,7 @@ from dask_platform.security.reader import Policy, Rendered, render
 from tests.features.broker.conftest import SITE, Outside, html
 from tests.features.whitelists.build import rule
 
+ANNA, BO = uuid4(), uuid4()
 NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 
 
@@ -40,7 +42,7 @@ def desk(**asked: Any) -> Desk:
 
 BASE: dict[str, Any] = {
     "data": b"<p>x", "charset": "utf-8", "url": f"{SITE}/", "host": "leksikon.no",
-    "school": "https://skole.no", "policy": Policy(),
+    "school": "https://skole.no", "policy": Policy(), "who": ANNA,
 }  # fmt: skip
 
 

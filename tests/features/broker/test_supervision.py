@@ -57,6 +57,14 @@ def test_staff_open_it_for_their_room(outside: Outside, who: str) -> None:
     assert event["object_id"] == str(outside.world.id("room"))
 
 
+def test_opening_it_twice_leads_back_to_the_list(outside: Outside) -> None:
+    tora = outside.school("tora")
+    open_it(outside, tora)
+    open_it(outside, tora)
+    assert "allerede åpent for dette rommet" in tora.get("/supervised").text
+    assert len(outside.world.audit("site.opened")) == 1
+
+
 def closed_by_hand(outside: Outside, _tora: Client) -> None:
     outside.school("odd").post_form(f"/supervised/{id_of(outside)}/close")
 

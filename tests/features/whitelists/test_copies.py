@@ -190,8 +190,10 @@ def test_two_officers_approve_exactly_these_bytes(
 ) -> None:
     add(world, zim)
     proposal = office.propose("sigrid", frozen(world, zim))
-    assert sha256(zim) in world.client("sverre").get(f"/whitelists/proposals/{proposal}").text
+    look = f'href="/whitelists/copies/{sha256(zim)}"'
+    assert look in world.client("sverre").get(f"/whitelists/proposals/{proposal}").text
     office.approve("sverre", proposal)
+    assert look not in world.client("sverre").get(f"/whitelists/proposals/{proposal}").text
     assert office.decide("anna", "https://verktoy.no/Start").allowed
     line = world.client("sigrid").get(f"/whitelists/copies/{sha256(zim)}").text
     assert "/whitelists/rules/verktoy" in line

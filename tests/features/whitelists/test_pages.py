@@ -82,13 +82,13 @@ def test_own_proposals_have_no_button_and_no_way(office: Office) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"host": "LEKSIKON.no:80"}, "normal form"),
-        ({"host": "no"}, "normal form"),
-        ({"paths": "/katt\r\nhund"}, "begins with /"),
-        ({"refusing": LEKSIKON}, "should be refused"),
-        ({"passing": "https://leksikon.no/hest"}, "should pass"),
+        ({"host": "LEKSIKON.no:80"}, "på vanlig måte"),
+        ({"host": "no"}, "på vanlig måte"),
+        ({"paths": "/katt\r\nhund"}, "begynner med /"),
+        ({"refusing": LEKSIKON}, "skulle være stengt"),
+        ({"passing": "https://leksikon.no/hest"}, "skulle være åpen"),
         ({"rule_id": "Stor Bokstav"}, "rule_id-error"),
-        ({"expires": "2099-01-01"}, "Two years ahead"),
+        ({"expires": "2099-01-01"}, "To år fram"),
         ({"reason": " "}, "reason-error"),
         ({"place": "ingen"}, "place-error"),
     ],
@@ -105,6 +105,29 @@ def test_a_wrong_form_says_so_and_loses_nothing(
     assert "/katt/prat" in shown
     with office.world.owner() as uow:
         assert uow.execute(text("SELECT count(*) FROM whitelist_proposal")).scalar() == 0
+
+
+def test_a_search_without_a_hit_says_so_once(office: Office) -> None:
+    office.load(good(office.world))
+    shown = page(office, "sigrid", "/whitelists?q=finnesikke")
+    assert shown.count("Ingen regel passer med «finnesikke»") == 1
+    assert 'id="allow"' not in shown
+    found = page(office, "sigrid", "/whitelists?q=leksi")
+    assert 'id="allow"' in found
+    assert 'id="deny"' not in found, "a list without a hit is left out"
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (["mon", "tue", "wed", "thu", "fri"], "mandag–fredag fra 08.00 til 15.00"),
+        (["sat", "sun"], "lørdag, søndag fra"),
+        (["fri", "mon", "tue", "wed", "sun"], "mandag–onsdag, fredag, søndag fra"),
+    ],
+)
+def test_hours_name_a_row_of_days_by_its_ends(office: Office, days: list[str], said: str) -> None:
+    office.load(good(office.world, hours=[{"days": days, "from": "08:00", "to": "15:00"}]))
+    assert said in page(office, "sigrid", "/whitelists/rules/leksikon")
 
 
 def test_a_change_keeps_what_the_form_has_no_field_for(office: Office) -> None:

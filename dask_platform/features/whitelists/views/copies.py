@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from flask import Response, g, render_template, request, url_for
@@ -45,6 +46,7 @@ LARGEST_PICTURE: Final = 20 * MIB
 PICTURES: Final = frozenset(
     {"image/avif", "image/gif", "image/jpeg", "image/png", "image/svg+xml", "image/webp"}
 )
+_HEADING: Final = re.compile(r"<(/?)h([1-5])(?=[\s>])")
 # A drawing opened by itself is a document: it may use its own styles, and nothing else at all.
 PICTURE_POLICY: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 
@@ -91,6 +93,7 @@ def copy(sha256: str) -> str:
     return render_template(
         "whitelists/copy.html",
         line=line,
+        findings=[_(said) for said in line.facts.findings],
         pages=[(one.title or one.address, line.address(one.address)) for one in line.facts.first],
         crumbs=crumbs(
             (_("Copies of sites"), url_for("whitelists.copies")), (line.facts.title, None)
@@ -129,7 +132,7 @@ def look_at_copy(sha256: str) -> FormAnswer:
         language=made.language,
         direction=made.direction,
         # Written anew from the tree by the reader, as for students.
-        body=Markup(made.html),  # noqa: S704
+        body=Markup(_below_ours(made.html)),  # noqa: S704
         crumbs=crumbs(
             (_("Copies of sites"), url_for("whitelists.copies")),
             (line.facts.title, url_for("whitelists.copy", sha256=sha256)),
@@ -148,6 +151,11 @@ def picture_of_copy(sha256: str) -> AnyResponse:
     response.headers["Content-Security-Policy"] = PICTURE_POLICY
     response.content_length = answer.size
     return response
+
+
+def _below_ours(html: str) -> str:
+    """Cleaned HTML with its headings one level down: the first level is our own page's."""
+    return _HEADING.sub(lambda found: f"<{found[1]}h{int(found[2]) + 1}", html)
 
 
 def _file() -> IncomingFile:

@@ -78,13 +78,18 @@
 
   /* Frames. What one would show is shut by the policy; but an empty frame is a second window, in
      which everything that is taken away here is still there. So none is made: neither by name nor
-     in text, which the policy sends through here (Trusted Types). */
+     in text, which the policy sends through here (Trusted Types), nor in a document that was
+     fetched or written in pieces. */
   const frames = new Set(["iframe", "frame", "object", "embed", "fencedframe", "portal"]);
   const { has } = Set.prototype;
-  const { toLowerCase, replace, split } = String.prototype;
-  for (const [name, at] of [["createElement", 0], ["createElementNS", 1]]) {
-    const make = Document.prototype[name];
-    define(Document.prototype, name, {
+  const { toLowerCase, replace, slice, split } = String.prototype;
+  for (const [maker, name, at] of [
+    [Document, "createElement", 0],
+    [Document, "createElementNS", 1],
+    [DOMImplementation, "createDocument", 1],
+  ]) {
+    const make = maker.prototype[name];
+    define(maker.prototype, name, {
       configurable: false,
       writable: false,
       value: function (...given) {
@@ -96,7 +101,8 @@
     });
   }
   if (window.trustedTypes) {
-    const begun = /<(?=(?:[^<>\s/]*:)?(?:i?frame|fencedframe|object|embed|portal)[\s/>])/gi;
+    // An entity of XML can hold an element that is written nowhere.
+    const begun = /<(?=(?:[^<>\s/]*:)?(?:i?frame|fencedframe|object|embed|portal)[\s/>]|!ENTITY)/gi;
     window.trustedTypes.createPolicy("default", {
       createHTML: (text) => apply(replace, text, [begun, "<dask-"]),
       createScript: (text) => text,
@@ -105,8 +111,49 @@
     define(window, "trustedTypes", { configurable: false, value: undefined });
   }
 
+  // A tag that is written in two pieces is looked at as one.
+  const { write, close } = Document.prototype;
+  const { join } = Array.prototype;
+  const { exec } = RegExp.prototype;
+  const unfinished = /<[^\s<>]{0,40}$/;
+  let held = "";
+  for (const [name, end] of [["write", ""], ["writeln", "\n"]]) {
+    define(Document.prototype, name, {
+      configurable: false,
+      writable: false,
+      value: function (...given) {
+        const text = held + apply(join, given, [""]) + end;
+        held = (apply(exec, unfinished, [text]) || [""])[0];
+        apply(write, this, [apply(slice, text, [0, text.length - held.length])]);
+      },
+    });
+  }
+  define(Document.prototype, "close", {
+    configurable: false,
+    writable: false,
+    value: function () {
+      held = "";
+      apply(close, this, []);
+    },
+  });
+  // Pages come without frames; drawings come as they are.
+  const typeOf = getter(Document, "contentType");
+  const { isPrototypeOf } = Object.prototype;
+  const { prototype: anyDocument } = Document;
+  for (const name of ["response", "responseXML"]) {
+    const given = getter(XMLHttpRequest, name);
+    define(XMLHttpRequest.prototype, name, {
+      configurable: false,
+      get: function () {
+        const value = apply(given, this, []);
+        const other = apply(isPrototypeOf, anyDocument, [value]) && apply(typeOf, value, []) !== "text/html";
+        return other ? null : value;
+      },
+    });
+  }
+
   /* What some browsers do not let a policy say */
-  for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) {
+  for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport", "XSLTProcessor"]) {
     define(window, name, { configurable: false, writable: false, value: undefined });
   }
 
