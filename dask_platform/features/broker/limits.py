@@ -39,12 +39,14 @@ _STEP: Final = 0.05
 
 class Refused(Exception):
     """Too much. ``reason``: ``rate`` (too fast, or too many at once), ``texts`` (free text too
-    often) or ``busy`` (the host holds its threads). ``after``: seconds until it may go better."""
+    often) or ``busy`` (the host holds its threads). ``after``: seconds until it may go better;
+    ``turns``: whether others who are served now make room, so that a turn is worth waiting for."""
 
-    def __init__(self, reason: str, after: float) -> None:
+    def __init__(self, reason: str, after: float, *, turns: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after = after
+        self.turns = turns
 
     @property
     def seconds(self) -> int:
@@ -168,7 +170,7 @@ class Limits:
 
         A page of forty pictures asks for them all, and none would be there afterwards if those too
         many were refused at once. Few may wait, for each waits in a thread; and nobody waits for a
-        host that is busy, or it would take the threads after all.
+        host that hangs, or it would take the threads after all.
         """
         until = clock() + PATIENCE
         waits = False
@@ -178,7 +180,7 @@ class Limits:
                 try:
                     return self.enter(person_id, host, now, typed=typed)
                 except Refused as refused:
-                    if refused.reason != "rate" or now + refused.after > until:
+                    if not refused.turns or now + refused.after > until:
                         raise
                     if not waits and not self._queue(person_id, now):
                         raise
@@ -197,14 +199,16 @@ class Limits:
     def _judge(self, person: _Person, host: str, now: float, typed: bool) -> None:
         allowed = self.allowance
         held = self._hosts.get(host, set())
-        if len(held) >= allowed.host_most or sum(o.hangs(now) for o in held) >= allowed.per_host:
+        if sum(one.hangs(now) for one in held) >= allowed.per_host:
             raise Refused("busy", 5)
+        if len(held) >= allowed.host_most:
+            raise Refused("busy", _STEP, turns=not any(one.hangs(now) for one in held))
         if typed and (wait := person.texts.wait(now)):
             raise Refused("texts", wait)
         if person.under_way >= allowed.at_once:
-            raise Refused("rate", _STEP)
+            raise Refused("rate", _STEP, turns=True)
         if wait := person.requests.wait(now):
-            raise Refused("rate", wait)
+            raise Refused("rate", wait, turns=True)
 
     def _queue(self, person_id: UUID, now: float) -> bool:
         with self._lock:

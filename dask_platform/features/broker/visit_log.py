@@ -81,8 +81,7 @@ class VisitLog:
         with self._database.work() as uow:
             for person_id, own in itertools.groupby(sorted(lines, key=_person), key=_person):
                 uow.act_as(person_id)
-                for actor, visit in own:
-                    visits.record(uow, actor, visit)
+                visits.record_all(uow, own)
 
     def _one_by_one(self, lines: list[Line]) -> None:
         for one in lines:

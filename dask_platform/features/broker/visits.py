@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, text
@@ -35,28 +37,36 @@ class Visit:
 
 def record(uow: UnitOfWork, actor: Actor, visit: Visit) -> None:
     """Write the visit in the actor's own name, at the unit where they are."""
+    record_all(uow, [(actor, visit)])
+
+
+def record_all(uow: UnitOfWork, lines: Iterable[tuple[Actor, Visit]]) -> None:
+    """Write several visits of the one who acts in ``uow``, in one go."""
+    rows = [row for actor, visit in lines if (row := _row(actor, visit)) is not None]
+    if rows:
+        # In line: the web role may write a visit and not read it, not even its number.
+        uow.execute(insert(SiteVisit.__table__).inline(), rows)  # type: ignore[arg-type]
+
+
+def _row(actor: Actor, visit: Visit) -> dict[str, Any] | None:
     unit = actor.unit_id or _any_unit(actor)
     if unit is None:
-        return
-    uow.execute(
-        # In line: the web role may write a visit and not read it, not even its number.
-        insert(SiteVisit.__table__).inline(),  # type: ignore[arg-type]
-        {
-            "at": visit.at,
-            "person_id": actor.person_id,
-            "unit_id": unit,
-            "rule_id": visit.rule_id,
-            "url": printable(visit.url)[:2000],
-            "method": printable(visit.method)[:10],
-            "allowed": visit.allowed,
-            "reason": visit.reason,
-            "status": visit.status,
-            "size": visit.size,
-            "ms": visit.ms,
-            "typed": visit.typed,
-            "sent": [[name, printable(value)] for name, value in visit.sent] or None,
-        },
-    )
+        return None
+    return {
+        "at": visit.at,
+        "person_id": actor.person_id,
+        "unit_id": unit,
+        "rule_id": visit.rule_id,
+        "url": printable(visit.url)[:2000],
+        "method": printable(visit.method)[:10],
+        "allowed": visit.allowed,
+        "reason": visit.reason,
+        "status": visit.status,
+        "size": visit.size,
+        "ms": visit.ms,
+        "typed": visit.typed,
+        "sent": [[name, printable(value)] for name, value in visit.sent] or None,
+    }
 
 
 def texts_since(uow: UnitOfWork, since: datetime) -> int:
@@ -66,6 +76,8 @@ def texts_since(uow: UnitOfWork, since: datetime) -> int:
 
 def printable(text: str) -> str:
     """``text`` as it can be stored and read: what cannot be shown is written as its code."""
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 

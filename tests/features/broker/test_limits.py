@@ -129,6 +129,21 @@ def test_a_host_that_answers_serves_a_whole_class() -> None:
     at.enter(BO, "snl.no", 100)
 
 
+def test_many_at_a_host_that_answers_wait_for_a_turn() -> None:
+    at, clock = small(host_most=2), Time()
+    first, _second = at.enter(uuid4(), HOST, clock()), at.enter(uuid4(), HOST, clock())
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        first.close()
+
+    at.admit(ANNA, HOST, clock=clock, sleep=sleep)
+    assert clock.now < 100.2
+    clock.now += limits.SLOW
+    with pytest.raises(Refused, match="busy"):
+        at.admit(BO, HOST, clock=clock, sleep=lambda _s: pytest.fail("it hangs: nobody waits"))
+
+
 def test_what_was_refused_counts_for_nothing() -> None:
     at = small(at_once=1)
     lease = at.enter(ANNA, HOST, 0)
