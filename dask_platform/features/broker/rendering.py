@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from typing import Final
 from uuid import UUID
 
 from flask import render_template
 from flask_babel import gettext as _
 
 from dask_platform.features.broker import frozen
-from dask_platform.features.broker.addresses import OWN, ask_address, go, target_of, via
+from dask_platform.features.broker.addresses import OWN, ask_address, go, is_own, target_of, via
 from dask_platform.features.broker.deciding import Desk
 from dask_platform.features.broker.renderings import Renderings, Sheets
 from dask_platform.features.broker.sending import hidden
+from dask_platform.features.whitelists.engine import Reason
 from dask_platform.features.whitelists.rules import Form, Rule
 from dask_platform.kernel.errors import Invalid
 from dask_platform.security.reader import (
@@ -33,6 +35,7 @@ from dask_platform.web.context import actor, platform
 #: How many cleaned style sheets a process keeps. They are the same for everybody who may see them.
 SHEETS_KEPT = 256
 _renderings = Renderings()
+CLOSED_NOW: Final = frozenset({Reason.HOURS, Reason.STOPPED, Reason.SUPERVISED})
 _sheets = Sheets(SHEETS_KEPT)
 
 
@@ -89,9 +92,11 @@ def placing(at: Desk, host: str) -> Place:
         decision = at.decide(secure)
         if kind == "form" and not decision.allowed:
             decision = at.decide(secure, "POST")
-        if not decision.allowed or decision.address is None:
-            return None
+        # What is only closed just now stays a link: who follows it reads when it opens, or with whom.
+        shown = decision.allowed or (kind == "link" and decision.reason in CLOSED_NOW)
         address = decision.address
+        if not shown or address is None or is_own(address.path):
+            return None
         if address.host == host:
             return target_of(address.text)
         if kind == "form":

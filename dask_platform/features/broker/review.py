@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from dask_platform.security.permissions import Permission
 from dask_platform.security.policy import rows
 
 PAGE_SIZE = 100
+_PART_OF_A_PAGE: Final = r"\.(avif|css|gif|ico|jpe?g|js|mjs|png|svg|vtt|webp|woff2?)(\?|$)"
 MOST_LISTED = 10
 PERSON = table(
     "person", column("id", Uuid), column("display_name", String), column("username", String)
@@ -133,6 +134,8 @@ def week(uow: UnitOfWork, actor: Actor, wanted: Wanted) -> Week:
     new = uow.execute(
         select(SiteVisit.url, count)
         .where(*conditions, SiteVisit.allowed, SiteVisit.url.not_in(earlier))
+        # Of a page that is new, its pictures and styles are too: they would hide the next page.
+        .where(~SiteVisit.url.regexp_match(_PART_OF_A_PAGE, flags="i"))
         .group_by(SiteVisit.url)
         .order_by(count.desc(), SiteVisit.url)
         .limit(MOST_LISTED)
