@@ -92,7 +92,7 @@ def placing(at: Desk, host: str) -> Place:
         decision = at.decide(secure)
         if kind == "form" and not decision.allowed:
             decision = at.decide(secure, "POST")
-        # What is only closed just now stays a link: who follows it reads when it opens, or with whom.
+        # What is only closed just now stays a link: its refusal says when it opens, or with whom.
         shown = decision.allowed or (kind == "link" and decision.reason in CLOSED_NOW)
         address = decision.address
         if not shown or address is None or is_own(address.path):
