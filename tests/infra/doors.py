@@ -44,6 +44,8 @@ class Door:
     site: str
     cookie: str
     tls: ssl.SSLContext | None = None
+    pid: int = 0
+    """Of gunicorn's master, where it stands alone."""
 
     def connect(self, name: str | None = None) -> socket.socket:
         plain = socket.create_connection(("127.0.0.1", self.port), 10)
@@ -82,13 +84,13 @@ class Door:
         mark = f"/merke-{secrets.token_hex(6)}"
         assert self.ask(self.site, mark, self.enter("dag"))[0] == 404
         for _ in range(100):
-            found = self._visits()
+            found = self.visits_now()
             if any(one["url"].endswith(mark) for one in found):
                 return [one for one in found if one["username"] != "dag"]
             time.sleep(0.05)
         raise AssertionError("a visit was not written down within five seconds")
 
-    def _visits(self) -> list[dict[str, Any]]:
+    def visits_now(self) -> list[dict[str, Any]]:
         with self.world.owner() as uow:
             found = uow.execute(
                 text(
@@ -181,6 +183,7 @@ def open_doors(services: Services, template: Template, folder: Path) -> Iterator
                     "gunicorn": Door(
                         world, log, port, f"localhost:{port}",
                         f"{LABEL}.ressurs.localhost:{port}", "dask",
+                        pid=direct["pid"],
                     ),
                     "nginx": Door(
                         world, log, nginx["port"], NAME, f"{LABEL}.{DOMAIN}", "__Host-dask",
