@@ -281,8 +281,6 @@ def _domain_error(error: errors.DaskError) -> AnyResponse:
         # What a stranger's server said stays in the log; the student reads our own sentence.
         log.warning("upstream", error=type(error).__name__)
         return refusal_page(Refusal("upstream", None, error.message), 502)
-    if isinstance(error, errors.TooLarge):
-        return refusal_page(Refusal("upstream", None, error.message), 502)
     log.warning("refused", error=type(error).__name__)
     _note(404, type(error).__name__)
     return refusal_page(Refusal("closed", None), 404)

@@ -64,7 +64,8 @@ class Passes:
                 self._kept.pop(key, None)
             else:
                 if len(self._kept) >= MOST:
-                    self._kept = {k: one for k, one in self._kept.items() if one.until > made.until}
+                    now = time.monotonic()
+                    self._kept = {k: one for k, one in self._kept.items() if one.until > now}
                 self._kept[key] = made
         return made
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from dask_platform.adapters.upstream import Page
-from dask_platform.features.broker import deciding, visit_log
+from dask_platform.features.broker import deciding, passes, visit_log
 from dask_platform.features.broker.files import WANTED
 from dask_platform.features.broker.visit_log import VisitLog
 from dask_platform.features.whitelists.service import stops
@@ -270,3 +270,20 @@ def test_a_line_that_can_never_be_written_holds_no_other(
         lines.insert(0, (actor, type(visit)(visit.at, "x", "GET", True, "x" * 99)))
     log(outside).flush()
     assert {one["url"] for one in outside.visits()} >= {f"{SITE}/a.png", f"{SITE}/a.mp4"}
+
+
+def test_passes_that_have_run_out_are_thrown_away(
+    outside: Outside, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has served many students keeps the passes of those who are there."""
+    monkeypatch.setattr(passes, "MOST", 2)
+    monkeypatch.setattr(deciding, "ASK_AGAIN", 0.0)
+    kept = passes.Passes(outside.world.platform)
+    token = client.get_cookie("dask-site", domain="leksikon-no.ressurs.localhost")
+    assert token is not None
+    for number in range(5):
+        assert kept.of(token.value, "leksikon.no", f"127.0.0.{number + 1}") is not None
+    assert len(kept._kept) <= 2
+    monkeypatch.setattr(deciding, "ASK_AGAIN", 60.0)
+    held = kept.of(token.value, "leksikon.no", "127.0.0.1")
+    assert kept.of(token.value, "leksikon.no", "127.0.0.1") is held
