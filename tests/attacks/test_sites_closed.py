@@ -8,6 +8,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
+from pydantic import ValidationError
 
 from dask_platform.features.whitelists.service import stops
 from tests.copies import make_zim, page
@@ -46,20 +47,24 @@ def test_a_site_that_is_stopped_is_not_recorded_instead(
     assert len(outside.upstream.requests) == fetched
 
 
-def test_a_form_of_a_site_with_script_is_not_sent_when_nobody_watches(outside: Outside) -> None:
-    outside.open(rule(profile="scripted", forms=[FORM]))
-    outside.upstream.pages |= {
-        f"{SITE}/": html("<form method=post action=/svar><input name=tekst></form>"),
-        f"{SITE}/svar": html("Takk"),
-    }
+@pytest.mark.parametrize("profile", ["reader", "scripted"])
+def test_no_form_is_sent_to_a_site_that_nobody_watches(outside: Outside, profile: str) -> None:
+    """No such rule can be made; and one that has come into the database all the same opens
+    nothing at all."""
+    with pytest.raises(ValidationError, match="supervised"):
+        rule(profile=profile, forms=[FORM])
     client = outside.visitor("anna")
-    shown = outside.get(client, "/", headers={"Sec-Fetch-Mode": "navigate"})
-    assert shown.status_code == 200
-    assert "_dask_token" not in shown.text
+    outside.open(rule(profile=profile, forms=[FORM], supervised=True))
+    outside.sql(
+        "INSERT INTO whitelist_version (rule_id, body, proposed_name, approved_name, reason, at)"
+        " SELECT rule_id, body || '{\"supervised\": false}', 'En', 'To', 'Test', now()"
+        " FROM whitelist_version ORDER BY number DESC LIMIT 1"
+    )
+    outside.upstream.pages[f"{SITE}/svar"] = html("Takk")
     given = {"Sec-Fetch-Site": "same-origin", "Origin": HERE}
     answer = client.post("/svar", base_url=HERE, data={"tekst": "hei"}, headers=given)
-    assert answer.status_code == 400
-    assert [one.method for one in outside.upstream.requests] == ["GET"]
+    assert answer.status_code in (403, 405)
+    assert outside.upstream.requests == []
 
 
 def test_nothing_pushes_the_words_of_a_search_out_of_the_log(
