@@ -29,6 +29,8 @@ from dask_platform.security.reader import Kind, Place, Policy, Rendered
 #: What a process keeps, in characters of HTML, and the largest page that is kept at all.
 MOST: Final = 16_000_000
 LARGEST: Final = 600_000
+#: Seconds that one waits for another's cleaning before doing it oneself.
+LONGEST_WAIT: Final = 5.0
 
 T = TypeVar("T")
 _Key = tuple[bytes, str | None, str, str, str, Asked, Policy]
@@ -58,6 +60,7 @@ class Renderings:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._kept: OrderedDict[_Key, _Kept[Rendered]] = OrderedDict()
+        self._making: dict[_Key, threading.Event] = {}
         self._size = 0
 
     def of(
@@ -69,21 +72,41 @@ class Renderings:
         begun = time.monotonic()
         minute = replace(at.asked, at=at.asked.at.replace(second=0, microsecond=0))
         key = (hashlib.sha256(data).digest(), charset, url, host, school, minute, policy)
+        found, making = self._look(key, at.engine)
+        if found is None and making is not None:
+            # Somebody is at it. A class that opens a page together has it cleaned once, and for no
+            # longer than one cleaning takes.
+            making.wait(LONGEST_WAIT)
+            found, making = self._look(key, at.engine)
+        if found is not None:
+            return found.hand_to(who, begun)
+        if making is None:
+            making = threading.Event()
+            self._making[key] = making
+        try:
+            began = time.monotonic()
+            made = make()
+            if len(made.html) <= LARGEST:
+                self._keep(key, _Kept(made, time.monotonic() - began, {who}), at.engine)
+        finally:
+            self._making.pop(key, None)
+            making.set()
+        return made
+
+    def _look(
+        self, key: _Key, engine: Engine
+    ) -> tuple[_Kept[Rendered] | None, threading.Event | None]:
+        """What is kept, and the end of the cleaning that is under way."""
         with self._lock:
-            if self._engine is not at.engine:
+            if self._engine is not engine:
                 # New rules: nothing of the old ones is asked for again.
-                self._engine = at.engine
+                self._engine = engine
                 self._kept.clear()
                 self._size = 0
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
-        if found is not None:
-            return found.hand_to(who, begun)
-        made = make()
-        if len(made.html) <= LARGEST:
-            self._keep(key, _Kept(made, time.monotonic() - begun, {who}), at.engine)
-        return made
+            return found, self._making.get(key)
 
     def _keep(self, key: _Key, made: _Kept[Rendered], engine: Engine) -> None:
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +15,7 @@ from flask.testing import FlaskClient
 from dask_platform.features.broker.deciding import Desk
 from dask_platform.features.broker.renderings import LARGEST, Renderings
 from dask_platform.features.whitelists.engine import Asked, Engine
+from dask_platform.kernel.errors import TooLarge
 from dask_platform.security.reader import Policy, Rendered, render
 from tests.features.broker.conftest import SITE, Outside, html
 from tests.features.whitelists.build import rule
@@ -121,3 +124,36 @@ def test_one_who_may_read_more_leaves_nothing_to_one_who_may_not(outside: Outsid
     for client, opened in ((anna, True), (cem, False), (anna, True), (cem, False)):
         page = outside.get(client, "/norge").text
         assert ("/_dask/go?to=https%3A%2F%2Fatlas.no%2Fa" in page) is opened
+
+
+def test_a_class_that_opens_a_page_together_has_it_cleaned_once() -> None:
+    kept, at, began = Renderings(), desk(), threading.Event()
+    go_on, made = threading.Event(), Made()
+
+    def slow() -> Rendered:
+        began.set()
+        assert go_on.wait(10)
+        return made()
+
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(kept.of, **(BASE | {"who": uuid4()}), at=at, make=slow)
+        assert began.wait(10)
+        others = [
+            pool.submit(kept.of, **(BASE | {"who": uuid4()}), at=at, make=slow) for _ in range(7)
+        ]
+        go_on.set()
+        assert {id(one.result(10)) for one in (first, *others)} == {id(first.result())}
+    assert made.times == 1
+
+
+def test_a_page_that_cannot_be_cleaned_keeps_nobody_waiting() -> None:
+    kept, at, made = Renderings(), desk(), Made()
+
+    def fails() -> Rendered:
+        raise TooLarge("too tangled")
+
+    for _ in range(2):
+        with pytest.raises(TooLarge):
+            kept.of(**(BASE | {"who": uuid4()}), at=at, make=fails)
+    assert kept.of(**(BASE | {"who": uuid4()}), at=at, make=made) is not None
+    assert made.times == 1
