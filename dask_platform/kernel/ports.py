@@ -6,6 +6,7 @@ contract suite under ``tests/contracts`` that runs against each adapter and each
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -155,6 +156,24 @@ class UpstreamRequest:
     cookie: str | None = None
     etag: str | None = None
     form: bytes | None = None
+
+
+class SelfClosing(ABC):
+    """For answers: as a context manager they close themselves."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class UpstreamResponse(Protocol):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from dask_platform.adapters.upstream.line import Line, Watch
 from dask_platform.adapters.upstream.packing import unpacking
@@ -19,12 +18,12 @@ from dask_platform.adapters.upstream.wire import (
     framed,
 )
 from dask_platform.kernel.errors import UpstreamAnswerRefused, UpstreamTooLarge
-from dask_platform.kernel.ports import UPSTREAM_HEADERS, UpstreamRequest
+from dask_platform.kernel.ports import UPSTREAM_HEADERS, SelfClosing, UpstreamRequest
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(?:(\d{1,15})|\*)")
 
 
-class HttpsAnswer:
+class HttpsAnswer(SelfClosing):
     """See :class:`dask_platform.kernel.ports.UpstreamResponse`.
 
     ``begun`` are bytes that came behind the head. ``keep`` is called once, with the connection free
@@ -85,17 +84,6 @@ class HttpsAnswer:
     def close(self) -> None:
         self._body.close()
         self._drop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _chunks(self, data: bytes) -> Generator[bytes, None, None]:
         try:

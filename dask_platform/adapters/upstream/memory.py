@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from dask_platform.adapters.upstream.packing import CHUNK
 from dask_platform.adapters.upstream.request import Voice, outgoing
@@ -17,7 +15,7 @@ from dask_platform.kernel.errors import (
     UpstreamTimeout,
     UpstreamTooLarge,
 )
-from dask_platform.kernel.ports import UPSTREAM_HEADERS, UpstreamRequest
+from dask_platform.kernel.ports import UPSTREAM_HEADERS, SelfClosing, UpstreamRequest
 
 _VOICE = Voice("fake")
 
@@ -114,7 +112,7 @@ def _chunks(
         raise breaks
 
 
-class MemoryAnswer:
+class MemoryAnswer(SelfClosing):
     """See :class:`dask_platform.kernel.ports.UpstreamResponse`."""
 
     def __init__(
@@ -137,14 +135,3 @@ class MemoryAnswer:
     def close(self) -> None:
         self.closed = True
         self._chunks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -16,17 +16,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
 from tempfile import SpooledTemporaryFile
-from types import TracebackType
-from typing import BinaryIO, Final, Self, cast
+from typing import BinaryIO, Final, cast
 from uuid import UUID
 
 from dask_platform.features.broker import kept
+from dask_platform.features.broker.answers import OwnAnswer
 from dask_platform.features.broker.fetching import SHOWN, Kind
 from dask_platform.features.broker.freshness import kept_until
 from dask_platform.features.broker.kept import Came, Found, Later, Own
@@ -198,7 +198,7 @@ class _Pace:
 
 def _opened(
     sought: _Sought, found: Found, pace: _Pace, set_cookies: tuple[str, ...] = ()
-) -> _Held | None:
+) -> OwnAnswer | None:
     """The kept answer or the part of it that was asked for; None where the part is not in it."""
     span = sought.request.span
     headers = dict(found.headers)
@@ -218,7 +218,7 @@ def _opened(
     if not sought.mine:
         pace.wait(found.head_seconds)
     body = _replay(chain([first_bytes], chunks), sought, found, pace, length)
-    return _Held(200 if span is None else 206, headers, set_cookies, body)
+    return OwnAnswer(200 if span is None else 206, headers, body, set_cookies)
 
 
 def _replay(
@@ -242,43 +242,6 @@ def _replay(
         own.fetched(sought.person, sought.key, found)
 
 
-class _Held:
-    """See :class:`dask_platform.kernel.ports.UpstreamResponse`."""
-
-    def __init__(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        set_cookies: tuple[str, ...],
-        chunks: Generator[bytes, None, None],
-        also: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self.set_cookies = set_cookies
-        self._chunks = chunks
-        self._also = also
-
-    @property
-    def body(self) -> Iterator[bytes]:
-        return self._chunks
-
-    def close(self) -> None:
-        self._chunks.close()
-        self._also()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
 # -- what comes, kept --------------------------------------------------------------------
 
 
@@ -293,7 +256,7 @@ def _keeping(sought: _Sought, answer: UpstreamResponse) -> UpstreamResponse:
     head = time.monotonic() - sought.begun
     came = Came(dict(answer.headers), sought.at, until, head, head)
     chunks = _written_down(sought, answer, came)
-    return _Held(answer.status, answer.headers, answer.set_cookies, chunks, answer.close)
+    return OwnAnswer(answer.status, answer.headers, chunks, answer.set_cookies, answer.close)
 
 
 def _may_be_kept(answer: UpstreamResponse, at: datetime) -> datetime | None:

@@ -62,7 +62,7 @@ def desk(uow: UnitOfWork, actor: Actor, now: datetime) -> Desk:
     stands = whitelists.standing(uow, actor)
     kept = whitelists.in_force(uow, stands)
     opened: frozenset[str] = frozenset()
-    if actor.room_id is not None and any(one.rule.supervised for one in kept.rules.values()):
+    if actor.room_id is not None and any(one.supervised for one in kept.by_id.values()):
         opened = supervision.opened(uow, actor.room_id, now)
     return _desk(kept, stands, opened, now)
 
@@ -89,8 +89,7 @@ def held(
 def _desk(
     kept: whitelists.InForce, stands: whitelists.Standing, opened: frozenset[str], now: datetime
 ) -> Desk:
-    rules = {rule_id: one.rule for rule_id, one in kept.rules.items()}
-    return Desk(kept.engine, rules, stands.asked(now, opened=opened))
+    return Desk(kept.engine, kept.by_id, stands.asked(now, opened=opened))
 
 
 def may_read(platform: Platform, actor: Actor, address: str | None) -> bool:

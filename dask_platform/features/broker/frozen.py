@@ -7,12 +7,12 @@ connection is made, whatever is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from collections.abc import Callable, Generator
+from typing import Final, NamedTuple
 
 import structlog
 
+from dask_platform.features.broker.answers import OwnAnswer
 from dask_platform.features.broker.deciding import Desk
 from dask_platform.features.whitelists.copies import opened
 from dask_platform.features.whitelists.engine import Decision, Reason
@@ -65,11 +65,11 @@ def fetch(
     ``Upstream.fetch``."""
     found = _copy(platform, rule).get(url, home=rule.host, span=span)
     if found is None:
-        return _Answer(404, {}, _none())
+        return OwnAnswer(404, {}, _none())
     if found.size > largest:
         found.body.close()
         raise UpstreamTooLarge("a file of the copy over the rule's limit")
-    return _Answer(found.status, _headers(found), _passed_on(found.body, stopped))
+    return OwnAnswer(found.status, _headers(found), _passed_on(found.body, stopped))
 
 
 def searchable(platform: Platform, rule: Rule) -> bool:
@@ -167,34 +167,3 @@ def _passed_on(
 
 def _none() -> Generator[bytes, None, None]:
     yield from ()
-
-
-class _Answer:
-    """See :class:`dask_platform.kernel.ports.UpstreamResponse`."""
-
-    set_cookies: tuple[str, ...] = ()
-
-    def __init__(
-        self, status: int, headers: Mapping[str, str], chunks: Generator[bytes, None, None]
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self._chunks = chunks
-
-    @property
-    def body(self) -> Iterator[bytes]:
-        return self._chunks
-
-    def close(self) -> None:
-        self._chunks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -392,22 +392,3 @@ def test_a_page_that_drips_holds_no_thread_for_long(
     assert outside.get(client, "/norge").status_code == 502
     assert outside.visits()[-1]["reason"] == "UpstreamTimeout"
     assert outside.get(client, "/bilde").status_code == 200
-
-
-def test_a_link_to_what_is_closed_just_now_stays_a_link(
-    outside: Outside, client: FlaskClient
-) -> None:
-    """Nobody has to ask for it: whoever follows it reads when it opens, or with whom."""
-    outside.open(
-        rule(id="atlas", host="atlas.no", supervised=True),
-        rule(id="prove", paths=["/prove"], supervised=True),
-    )
-    put(
-        outside, f"{SITE}/norge",
-        html("<a href=https://atlas.no/a>Atlas</a><a href=https://atlas.no/_dask/go>Vår</a>"),
-    )  # fmt: skip
-    shown = outside.get(client, "/norge").text
-    assert "/_dask/go?to=https%3A%2F%2Fatlas.no%2Fa" in shown
-    assert "atlas.no%2F_dask" not in shown.replace("address=https%3A%2F%2Fatlas.no%2F_dask", "")
-    answer = outside.get(client, "/_dask/go?to=https://atlas.no/a")
-    assert answer.status_code == 403

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from dask_platform.adapters.upstream import Page
 from dask_platform.features.broker import deciding, supervision
 from dask_platform.kernel.errors import Conflict, NotVisible, UpstreamStopped
-from tests.features.broker.conftest import SITE, Outside
+from tests.features.broker.conftest import SITE, Outside, html
 from tests.features.whitelists.build import rule
 from tests.world import Client
 
@@ -297,3 +297,22 @@ def test_supervision_is_seen_and_closed_by_the_units_staff(outside: Outside) -> 
     assert by_hand(outside, "tora", "DELETE FROM supervision") == -1
     assert by_hand(outside, "odd", close) == 1
     assert by_hand(outside, "tora", "UPDATE supervision SET closed_at = NULL") == -1
+
+
+def test_a_link_to_what_is_closed_just_now_stays_a_link(
+    outside: Outside,
+) -> None:
+    """Nobody has to ask for it: whoever follows it reads when it opens, or with whom."""
+    outside.open(
+        rule(),
+        rule(id="atlas", host="atlas.no", supervised=True),
+    )
+    client = outside.visitor("bo")
+    outside.upstream.pages[f"{SITE}/norge"] = html(
+        "<a href=https://atlas.no/a>Atlas</a><a href=https://atlas.no/_dask/go>Vår</a>"
+    )
+    shown = outside.get(client, "/norge").text
+    assert "/_dask/go?to=https%3A%2F%2Fatlas.no%2Fa" in shown
+    assert "atlas.no%2F_dask" not in shown.replace("address=https%3A%2F%2Fatlas.no%2F_dask", "")
+    answer = outside.get(client, "/_dask/go?to=https://atlas.no/a")
+    assert answer.status_code == 403

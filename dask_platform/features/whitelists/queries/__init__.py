@@ -99,11 +99,13 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The rules in force, by id, and the engine made of them. ``unreadable`` are rules that this
-    version of the platform cannot read: they open nothing."""
+    """The rules in force, by id, and the engine made of them. ``by_id`` are the same without their
+    places, for what is asked at every request. ``unreadable`` are rules that this version of the
+    platform cannot read: they open nothing."""
 
     newest: UUID | None
     rules: dict[str, Kept]
+    by_id: dict[str, Rule]
     engine: Engine
     unreadable: tuple[str, ...]
 
@@ -177,9 +179,8 @@ def _read(uow: UnitOfWork, newest: UUID | None) -> InForce:
                     N_("The list of open sites cannot be read. Every site is closed until it can.")
                 ) from None
             unreadable.append(rule_id)
-    return InForce(
-        newest, rules, Engine.of(one.rule for one in rules.values()), tuple(sorted(unreadable))
-    )
+    by_id = {rule_id: one.rule for rule_id, one in rules.items()}
+    return InForce(newest, rules, by_id, Engine.of(by_id.values()), tuple(sorted(unreadable)))
 
 
 def rules_at(uow: UnitOfWork, number: int | None = None) -> dict[str, Rule]:
